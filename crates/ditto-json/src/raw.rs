@@ -1,0 +1,196 @@
+//! JSON text that is looked at without building values.
+
+use std::borrow::Cow;
+
+use crate::limits::end_of_string;
+
+/// What kind of value a JSON text holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of JSON say it")]
+pub enum JsonKind {
+    Null,
+    Bool,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+impl JsonKind {
+    /// The kind of a well formed value, by its first character. Blank text counts as null.
+    pub fn of(text: &str) -> Self {
+        match text.trim_ascii_start().bytes().next() {
+            Some(b'{') => Self::Object,
+            Some(b'[') => Self::Array,
+            Some(b'"') => Self::String,
+            Some(b't' | b'f') => Self::Bool,
+            Some(b'n') | None => Self::Null,
+            Some(_) => Self::Number,
+        }
+    }
+}
+
+/// The members of a well formed JSON object: decoded names and raw values, in the order of the text.
+///
+/// On text that is not well formed it ends early; it never fails and never looks outside of the text.
+#[derive(Debug, Clone)]
+pub struct RawObject<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> RawObject<'t> {
+    /// The members of `text`; none if it holds no object.
+    pub fn new(text: &'t str) -> Self {
+        let open = text.len() - text.trim_ascii_start().len();
+        let at = if text.as_bytes().get(open) == Some(&b'{') { open + 1 } else { text.len() };
+        Self { text, at }
+    }
+
+    fn skip(&mut self, separator: u8) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            if !byte.is_ascii_whitespace() && byte != separator {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Offset after the value that starts at `self.at`.
+    fn end_of_value(&self) -> usize {
+        let bytes = self.text.as_bytes();
+        let mut depth = 0_usize;
+        let mut at = self.at;
+        while let Some(&byte) = bytes.get(at) {
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 0 => return at,
+                b'}' | b']' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        return at + 1;
+                    }
+                }
+                b'"' => {
+                    at = end_of_string(bytes, at);
+                    if depth == 0 {
+                        return (at + 1).min(bytes.len());
+                    }
+                }
+                b',' if depth == 0 => return at,
+                _ => {}
+            }
+            at += 1;
+        }
+        bytes.len()
+    }
+}
+
+impl<'t> Iterator for RawObject<'t> {
+    type Item = (Cow<'t, str>, &'t str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.skip(b',')? != b'"' {
+            self.at = self.text.len();
+            return None;
+        }
+        let open = self.at;
+        let close = end_of_string(self.text.as_bytes(), open);
+        let name = decode_string(self.text.get(open..=close)?)?;
+        self.at = close + 1;
+        self.skip(b':')?;
+        let end = self.end_of_value();
+        let value = self.text.get(self.at..end)?.trim_ascii_end();
+        self.at = end;
+        Some((name, value))
+    }
+}
+
+/// The text of a JSON string with its quotes; borrowed unless it has escapes. `None` if it is no well formed string.
+pub fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr2(b'\\', b'"', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str(raw).ok().map(Cow::Owned)
+}
+
+/// Appends `text` as a JSON string with its quotes.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let escape = match byte {
+            b'"' | b'\\' => Some(byte),
+            b'\n' => Some(b'n'),
+            b'\r' => Some(b'r'),
+            b'\t' => Some(b't'),
+            0..0x20 => None,
+            _ => continue,
+        };
+        out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
+        match escape {
+            Some(escape) => out.extend_from_slice(&[b'\\', escape]),
+            None => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+        }
+        copied = at + 1;
+    }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn members_keep_their_text() {
+        let members: Vec<_> =
+            RawObject::new(" { \"a\" : [1, {\"x\":\"}\"}] ,\"b\\n\":-1e5 , \"c\":\"q\\\"\" } ").collect();
+        assert_eq!(
+            members,
+            [
+                (Cow::from("a"), "[1, {\"x\":\"}\"}]"),
+                (Cow::from("b\n"), "-1e5"),
+                (Cow::from("c"), "\"q\\\"\"")
+            ]
+        );
+        assert_eq!(RawObject::new("[1]").count(), 0);
+        assert_eq!(RawObject::new("{}").count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_parsed_object(
+            members in prop::collection::btree_map("\\PC{0,4}", "\\PC{0,6}", 0..6), spaced in any::<bool>()
+        ) {
+            let value = serde_json::to_value(&members).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            let text = if spaced { format!("{value:#}") } else { value.to_string() };
+            let walked: Vec<_> = RawObject::new(&text)
+                .map(|(name, raw)| (name.into_owned(), serde_json::from_str::<Value>(raw).ok()))
+                .collect();
+            let parsed: Vec<_> = members.into_iter().map(|(name, value)| (name, Some(Value::from(value)))).collect();
+            prop_assert_eq!(walked, parsed);
+        }
+
+        #[test]
+        fn ends_on_any_text(text in "[\\PC{}\\[\\]\",:\\\\]*") {
+            prop_assert!(RawObject::new(&text).count() <= text.len());
+        }
+
+        #[test]
+        fn strings_are_written_as_json(text in ".*") {
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).ok(), Some(text.clone()));
+            let raw = String::from_utf8(out).map_err(|e| TestCaseError::fail(e.to_string()))?;
+            prop_assert_eq!(decode_string(&raw).map(Cow::into_owned), Some(text));
+        }
+    }
+}
