@@ -1,1 +1,4 @@
 //! Test kit of ditto-connectivity.
+
+pub mod conformance;
+pub mod corpus;

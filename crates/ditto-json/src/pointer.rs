@@ -116,10 +116,19 @@ mod tests {
 
     #[test]
     fn escapes_and_slashes() {
-        for (text, canonical) in
-            [("", "/"), ("a/", "/a"), ("~1", "/~01"), ("/a~0b", "/a~0b"), ("a%2Fb", "/a%2Fb"), ("/a/b", "/a/b")]
-        {
-            assert_eq!(text.parse::<JsonPointer>().map(|p| p.to_string()).as_deref(), Ok(canonical), "{text}");
+        for (text, canonical) in [
+            ("", "/"),
+            ("a/", "/a"),
+            ("~1", "/~01"),
+            ("/a~0b", "/a~0b"),
+            ("a%2Fb", "/a%2Fb"),
+            ("/a/b", "/a/b"),
+        ] {
+            assert_eq!(
+                text.parse::<JsonPointer>().map(|p| p.to_string()).as_deref(),
+                Ok(canonical),
+                "{text}"
+            );
         }
         assert_eq!("/a//b".parse::<JsonPointer>().map_err(|e| e.at()), Err(2));
     }

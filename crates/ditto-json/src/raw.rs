@@ -120,6 +120,12 @@ pub fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
 /// Appends `text` as a JSON string with its quotes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
+}
+
+/// Appends `text` as it stands within a JSON string.
+pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut copied = 0;
     for (at, &byte) in bytes.iter().enumerate() {
@@ -139,7 +145,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
         copied = at + 1;
     }
     out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
-    out.push(b'"');
 }
 
 #[cfg(test)]

@@ -37,8 +37,7 @@ pub enum SelectorErrorKind {
     Pointer(PointerError),
 }
 
-const FIELDS: &str =
-    "thingId, policyId, definition, attributes, features, _namespace, _revision, _created, _modified, _metadata, _policy, _context";
+const FIELDS: &str = "thingId, policyId, definition, attributes, features, _namespace, _revision, _created, _modified, _metadata, _policy, _context";
 
 impl SelectorError {
     /// What is wrong.
@@ -117,15 +116,24 @@ impl fmt::Display for FieldSelector {
 
 /// The expression that the reference applies to each part between commas, groups not looked at.
 fn is_field(field: &str) -> bool {
-    const WHOLE: [&str; 9] =
-        ["thingId", "policyId", "definition", "_namespace", "_revision", "_created", "_modified", "_policy", "_metadata"];
+    const WHOLE: [&str; 9] = [
+        "thingId",
+        "policyId",
+        "definition",
+        "_namespace",
+        "_revision",
+        "_created",
+        "_modified",
+        "_policy",
+        "_metadata",
+    ];
     const WITH_PATH: [&str; 4] = ["_metadata", "_context", "features", "attributes"];
     let field = field.strip_prefix('/').unwrap_or(field);
     WHOLE.contains(&field)
         || WITH_PATH.iter().any(|name| {
-            field
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.strip_prefix('/').is_some_and(|path| !path.is_empty()))
+            field.strip_prefix(name).is_some_and(|rest| {
+                rest.is_empty() || rest.strip_prefix('/').is_some_and(|path| !path.is_empty())
+            })
         })
 }
 
@@ -166,8 +174,11 @@ fn expand(
             Some(b',' | b')') | None => {
                 let item = text.get(start..*at).unwrap_or_default();
                 if !(grouped && item.is_empty()) {
-                    let joined =
-                        if prefix.is_empty() { item.to_owned() } else { format!("{prefix}{}", item.trim_start_matches('/')) };
+                    let joined = if prefix.is_empty() {
+                        item.to_owned()
+                    } else {
+                        format!("{prefix}{}", item.trim_start_matches('/'))
+                    };
                     pointers.push((joined, start));
                 }
                 match byte {
@@ -204,10 +215,10 @@ mod tests {
     fn groups_expand() {
         check("attributes/b(c)", Ok(&["/attributes/b/c"]));
         check("attributes/b(c/d(e))", Ok(&["/attributes/b/c/d/e"]));
-        check("features/{{ feature:id }}(properties,definition)", Ok(&[
-            "/features/{{ feature:id }}/properties",
-            "/features/{{ feature:id }}/definition",
-        ]));
+        check(
+            "features/{{ feature:id }}(properties,definition)",
+            Ok(&["/features/{{ feature:id }}/properties", "/features/{{ feature:id }}/definition"]),
+        );
     }
 
     #[test]

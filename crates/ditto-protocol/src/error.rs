@@ -1,0 +1,119 @@
+//! Why a text is no Ditto Protocol message.
+
+use std::borrow::Cow;
+
+/// An error with the reference's code and status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({})", code.name)]
+pub struct ProtocolError {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+}
+
+/// A code of the reference with its HTTP status. Codes are never reused for anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrorCode {
+    name: &'static str,
+    status: u16,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $status:literal;)*) => {
+        impl ErrorCode {
+            $($(#[$doc])* pub const $constant: Self = Self { name: $name, status: $status };)*
+        }
+    };
+}
+
+codes! {
+    /// Not JSON, or a member of the wrong type.
+    JSON_INVALID = "json.invalid", 400;
+    /// A member that must be there is not.
+    JSON_FIELD_MISSING = "json.field.missing", 400;
+    /// JSON of another shape than the resource has.
+    JSON_FORMAT_INVALID = "json.format.invalid", 400;
+    /// An empty segment in a path.
+    JSON_POINTER_INVALID = "json.pointer.invalid", 400;
+    /// A member name with characters that keys of a thing must not have.
+    JSON_KEY_INVALID = "json.key.invalid", 400;
+    /// A header of the wrong type.
+    HEADER_INVALID = "header.invalid", 400;
+    /// A time-out that is no duration.
+    TIMEOUT_INVALID = "timeout.invalid", 400;
+    /// No signal has such a topic.
+    UNKNOWN_TOPIC_PATH = "protocoladapter:unknown.topicpath", 400;
+    /// No resource has such a path.
+    UNKNOWN_PATH = "protocoladapter:unknown.path", 400;
+    /// Path and topic of a message contradict each other.
+    INVALID_PATH = "protocoladapter:invalid.path", 400;
+    /// A response with a status that its kind does not have.
+    ILLEGAL_ADAPTABLE = "protocoladapter:illegal.adaptable", 400;
+    /// No thing id.
+    THING_ID_INVALID = "things:id.invalid", 400;
+    /// Another thing id than that of the topic.
+    THING_ID_NOT_SETTABLE = "things:id.notsettable", 400;
+    /// A merge of a whole thing with null.
+    THING_MERGE_INVALID = "things:merge.invalid", 400;
+    /// A policy id cannot be deleted.
+    POLICY_ID_NOT_DELETABLE = "things:policyId.notdeletable", 400;
+    /// The pointer of an attribute has no segment.
+    ATTRIBUTE_POINTER_INVALID = "things:attribute.pointerinvalid", 400;
+    /// No definition identifier.
+    DEFINITION_INVALID = "things:definition.identifier.invalid", 400;
+    /// No policy id.
+    POLICY_ID_INVALID = "policies:id.invalid", 400;
+    /// No policy entry.
+    POLICY_ENTRY_INVALID = "policies:entry.invalid", 400;
+    /// A label that is reserved for imported entries.
+    POLICY_LABEL_INVALID = "policies:label.invalid", 400;
+    /// No subject id.
+    SUBJECT_ID_INVALID = "policies:subjectid.invalid", 400;
+    /// No connection id.
+    CONNECTION_ID_INVALID = "connectivity:connection.id.invalid", 400;
+    /// No acknowledgement label.
+    ACK_LABEL_INVALID = "acknowledgement:label.invalid", 400;
+    /// A label that only Ditto itself acknowledges.
+    ACK_LABEL_FORBIDDEN = "acknowledgement:ditto.acklabel.forbidden", 400;
+    /// A merge with another content type.
+    MEDIA_TYPE_UNSUPPORTED = "mediatype.unsupported", 415;
+    /// The message is larger than the configured limit (our own limit).
+    MESSAGE_TOO_LARGE = "connectivity:message.toolarge", 413;
+    /// The message is nested deeper than the configured limit (our own limit).
+    MESSAGE_TOO_DEEP = "connectivity:message.toodeep", 400;
+    /// The message is not UTF-8.
+    MESSAGE_NOT_UTF8 = "connectivity:message.encoding.invalid", 400;
+}
+
+impl ErrorCode {
+    /// The text of the code.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn status(self) -> u16 {
+        self.status
+    }
+}
+
+impl ProtocolError {
+    /// An error; `message` says what is wrong and where.
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The reference's code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The HTTP status of the code.
+    pub fn status(&self) -> u16 {
+        self.code.status
+    }
+
+    /// What is wrong, without the code.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}

@@ -1,0 +1,309 @@
+//! Headers of signals (protocol.md §11).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use ditto_json::{JsonKind, RawObject, decode_string, write_string};
+
+use crate::definitions::{HeaderDefinition, header_definition};
+use crate::duration::parse_duration;
+use crate::error::ProtocolError;
+use crate::id::AckLabel;
+use crate::piece::Piece;
+
+/// The headers of a signal, in the order of their text.
+///
+/// Names are found in any case and keep their spelling; of a name that occurs twice, the last value counts.
+#[derive(Debug, Clone, Default)]
+pub struct Headers {
+    /// The message that the spans point into.
+    text: ByteString,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    name: Piece,
+    value: Piece,
+    /// Whether the value is text; otherwise it is JSON.
+    is_text: bool,
+    definition: Option<&'static HeaderDefinition>,
+}
+
+/// One header.
+#[derive(Debug, Clone, Copy)]
+pub struct Header<'h> {
+    text: &'h ByteString,
+    entry: &'h Entry,
+}
+
+impl<'h> Header<'h> {
+    /// The name as it was written.
+    pub fn name(&self) -> &'h str {
+        self.entry.name.of(self.text)
+    }
+
+    /// The value as text: a JSON string decoded, any other value as JSON text.
+    pub fn text(&self) -> Cow<'h, str> {
+        let value = self.entry.value.of(self.text);
+        if self.entry.is_text {
+            return Cow::Borrowed(value);
+        }
+        decode_string(value).unwrap_or(Cow::Borrowed(value))
+    }
+
+    /// The value as text that shares the message's memory where nothing had to be decoded.
+    pub fn shared_text(&self) -> ByteString {
+        match (self.text(), &self.entry.value) {
+            (Cow::Borrowed(text), Piece::Span { .. }) => self.text.slice_ref(text),
+            (text, _) => text.into_owned().into(),
+        }
+    }
+
+    /// What the protocol says of this header; `None` for names that it does not know.
+    pub fn definition(&self) -> Option<&'static HeaderDefinition> {
+        self.entry.definition
+    }
+
+    /// Whether it has this name, in any case.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
+
+    /// Appends the value as it is written outside: with the type that its definition gives it.
+    pub(crate) fn write_value(&self, out: &mut Vec<u8>) {
+        let value = self.entry.value.of(self.text);
+        if self.definition().is_some_and(|definition| definition.kind().is_json()) {
+            out.extend_from_slice(self.text().as_bytes());
+        } else if !self.entry.is_text && JsonKind::of(value) == JsonKind::String {
+            out.extend_from_slice(value.as_bytes());
+        } else {
+            write_string(out, value);
+        }
+    }
+}
+
+impl Entry {
+    fn new(text: &str, name: Piece, value: Piece, is_text: bool) -> Self {
+        let definition = header_definition(name.of(text));
+        Self { name, value, is_text, definition }
+    }
+}
+
+impl Headers {
+    /// Headers of names and texts, checked; a name that occurs twice keeps the last value.
+    ///
+    /// # Errors
+    /// `header.invalid` or `timeout.invalid` with the header's name.
+    pub fn of_text<N, V>(headers: impl IntoIterator<Item = (N, V)>) -> Result<Self, ProtocolError>
+    where
+        N: Into<Box<str>>,
+        V: Into<Box<str>>,
+    {
+        let entries = headers
+            .into_iter()
+            .map(|(name, value)| Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true))
+            .collect();
+        Self::checked(ByteString::new(), entries)
+    }
+
+    /// The headers of an envelope whose member `headers` is the JSON object `object` within `text`.
+    pub(crate) fn of_envelope(text: &ByteString, object: &str) -> Result<Self, ProtocolError> {
+        let mut entries = Vec::with_capacity(12);
+        for (name, value) in RawObject::new(object) {
+            if value != "null" {
+                let name = Piece::in_text(text, name);
+                entries.push(Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), false));
+            }
+        }
+        Self::checked(text.clone(), entries)
+    }
+
+    fn checked(text: ByteString, mut entries: Vec<Entry>) -> Result<Self, ProtocolError> {
+        deduplicate(&text, &mut entries);
+        let headers = Self { text, entries };
+        for header in headers.iter() {
+            if let Some(definition) = header.definition() {
+                definition.check(&header.text())?;
+            }
+        }
+        Ok(headers)
+    }
+
+    /// The headers in order.
+    pub fn iter(&self) -> impl Iterator<Item = Header<'_>> {
+        self.entries.iter().map(|entry| Header { text: &self.text, entry })
+    }
+
+    /// The header of that name, in any case.
+    pub fn get(&self, name: &str) -> Option<Header<'_>> {
+        self.iter().find(|header| header.is_named(name))
+    }
+
+    /// The text of the header of that name.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name).map(|header| header.text())
+    }
+
+    /// Puts a header in place of the one of that name, or at the end.
+    ///
+    /// # Errors
+    /// `header.invalid` or `timeout.invalid`.
+    pub fn set(&mut self, name: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Result<(), ProtocolError> {
+        let (name, text) = (name.into(), text.into());
+        let place = self.iter().position(|header| header.is_named(&name));
+        let entry = Entry::new("", Piece::Own(name), Piece::Own(text), true);
+        if let Some(definition) = entry.definition {
+            definition.check(entry.value.of(""))?;
+        }
+        match place.and_then(|place| self.entries.get_mut(place)) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+        Ok(())
+    }
+
+    /// Removes the header of that name, in any case.
+    pub fn remove(&mut self, name: &str) {
+        let text = &self.text;
+        self.entries.retain(|entry| !entry.name.of(text).eq_ignore_ascii_case(name));
+    }
+
+    /// Removes the headers that only Ditto itself may set, as if they had never been there.
+    pub fn strip_internal(&mut self) {
+        self.entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
+    }
+
+    /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON.
+    ///
+    /// # Errors
+    /// `header.invalid` or `timeout.invalid`.
+    pub fn from_external<'h>(
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Result<Self, ProtocolError> {
+        let accepted = headers.into_iter().filter_map(|(name, value)| {
+            let definition = header_definition(name);
+            let value = match definition {
+                Some(definition) if !definition.is_read_from_outside() => return None,
+                Some(definition) if definition.is_label_list() => label_list(value),
+                _ => value.to_owned(),
+            };
+            Some((name.to_owned(), value))
+        });
+        Self::of_text(accepted)
+    }
+
+    /// What is written outside, with texts; built-in labels are left out of `requested-acks`.
+    pub fn to_external(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.iter().filter_map(|header| {
+            if header.definition().is_some_and(|definition| !definition.is_written_outside()) {
+                return None;
+            }
+            if header.is_named("requested-acks") {
+                return external_labels(&self.requested_acks())
+                    .map(|labels| (header.name(), Cow::Owned(labels)));
+            }
+            Some((header.name(), header.text()))
+        })
+    }
+
+    /// `correlation-id`.
+    pub fn correlation_id(&self) -> Option<Header<'_>> {
+        self.get("correlation-id")
+    }
+
+    /// `content-type`.
+    pub fn content_type(&self) -> Option<Cow<'_, str>> {
+        self.text("content-type")
+    }
+
+    /// `response-required`; true if absent.
+    pub fn is_response_required(&self) -> bool {
+        self.text("response-required").is_none_or(|text| text != "false")
+    }
+
+    /// `timeout`, if given.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.text("timeout").and_then(|text| parse_duration(&text))
+    }
+
+    /// The labels of `requested-acks`; empty if absent.
+    pub fn requested_acks(&self) -> Vec<String> {
+        self.text("requested-acks").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+}
+
+/// The list as it is written outside: `None` if only built-in labels were in it; an empty one stays.
+pub(crate) fn external_labels(labels: &[String]) -> Option<String> {
+    let external: Vec<&String> =
+        labels.iter().filter(|label| !AckLabel::BUILT_IN.contains(&label.as_str())).collect();
+    (labels.is_empty() || !external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default())
+}
+
+/// A JSON array as it is; a comma list as JSON array of its trimmed items.
+fn label_list(value: &str) -> String {
+    if value.trim_start().starts_with('[') {
+        return value.to_owned();
+    }
+    let labels: Vec<&str> =
+        if value.is_empty() { Vec::new() } else { value.split(',').map(str::trim).collect() };
+    serde_json::to_string(&labels).unwrap_or_default()
+}
+
+/// Of headers with one name in any case the first place and the last value stay.
+fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
+    // A loop within the list beats a map for what messages have; hostile ones get the map.
+    const SMALL: usize = 24;
+    if entries.len() <= SMALL {
+        let has_twin = |(at, entry): (usize, &Entry)| {
+            let name = entry.name.of(text);
+            entries.iter().skip(at + 1).any(|other| other.name.of(text).eq_ignore_ascii_case(name))
+        };
+        if !entries.iter().enumerate().any(has_twin) {
+            return;
+        }
+    }
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<Entry> = Vec::new();
+    for entry in entries.drain(..) {
+        let place = *places.entry(entry.name.of(text).to_ascii_lowercase()).or_insert(kept.len());
+        match kept.get_mut(place) {
+            Some(first) => {
+                first.value = entry.value;
+                first.is_text = entry.is_text;
+            }
+            None => kept.push(entry),
+        }
+    }
+    *entries = kept;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_of_equal_names_counts() {
+        let headers =
+            Headers::of_text([("Correlation-Id", "a"), ("x", "1"), ("CORRELATION-ID", "b")]).unwrap();
+        let texts: Vec<_> = headers.iter().map(|h| (h.name().to_owned(), h.text().into_owned())).collect();
+        assert_eq!(texts, [("Correlation-Id".into(), "b".into()), ("x".into(), "1".into())]);
+    }
+
+    #[test]
+    fn many_headers_cost_linear_time() {
+        let many = (0..200_000).map(|n| (format!("h{}", n % 100_000), format!("{n}")));
+        let headers = Headers::of_text(many).unwrap();
+        assert_eq!(headers.iter().count(), 100_000);
+        assert_eq!(headers.text("h99999").as_deref(), Some("199999"));
+    }
+
+    #[test]
+    fn internal_headers_can_be_stripped() {
+        let mut headers = Headers::of_text([("Ditto-Read-Subjects", "[]"), ("ditto-own", "x")]).unwrap();
+        headers.strip_internal();
+        assert_eq!(headers.iter().map(|h| h.name().to_owned()).collect::<Vec<_>>(), ["ditto-own"]);
+    }
+}

@@ -1,0 +1,35 @@
+//! Text within a message, or beside it.
+
+use std::borrow::Cow;
+
+/// A part of a message's text, or a text of its own where the message has it escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Byte offsets into the message.
+    Span { start: u32, end: u32 },
+    /// Not part of the message.
+    Own(Box<str>),
+}
+
+impl Piece {
+    /// `part` must be a slice of `text` if it is borrowed; otherwise it is copied.
+    pub(crate) fn in_text(text: &str, part: Cow<'_, str>) -> Self {
+        let part = match part {
+            Cow::Borrowed(part) => part,
+            Cow::Owned(part) => return Self::Own(part.into()),
+        };
+        let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        match (u32::try_from(start), u32::try_from(start.wrapping_add(part.len()))) {
+            (Ok(start), Ok(end)) if end as usize <= text.len() => Self::Span { start, end },
+            _ => Self::Own(part.into()),
+        }
+    }
+
+    /// The text; `text` is the message that the piece was made of.
+    pub(crate) fn of<'t>(&'t self, text: &'t str) -> &'t str {
+        match self {
+            Self::Span { start, end } => text.get(*start as usize..*end as usize).unwrap_or_default(),
+            Self::Own(own) => own,
+        }
+    }
+}

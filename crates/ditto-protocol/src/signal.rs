@@ -1,0 +1,494 @@
+//! A decoded message.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use ditto_json::{JsonKind, LimitError, check_limits};
+
+use crate::envelope::{Envelope, integer, object, string};
+use crate::error::{ErrorCode, ProtocolError};
+use crate::headers::Headers;
+use crate::id::{check_parts, shorten};
+use crate::kind::{Category, Kind, SignalType, Subject, status_of};
+use crate::piece::Piece;
+use crate::resource::ThingResource;
+use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicPath};
+use crate::value;
+
+/// Bounds of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Longest message, in bytes.
+    pub max_bytes: usize,
+    /// Deepest nesting of objects and arrays, in levels.
+    pub max_depth: usize,
+}
+
+impl Default for Limits {
+    /// 1 MiB and 64 levels.
+    fn default() -> Self {
+        Self { max_bytes: 1 << 20, max_depth: 64 }
+    }
+}
+
+impl Limits {
+    /// Limits other than the defaults.
+    pub fn new(max_bytes: usize, max_depth: usize) -> Self {
+        Self { max_bytes, max_depth }
+    }
+}
+
+/// A Ditto Protocol message, decoded once. It keeps its text and hands out parts of it.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    text: ByteString,
+    topic: Piece,
+    path: Piece,
+    value: Option<Piece>,
+    extra: Option<Piece>,
+    timestamp: Option<Piece>,
+    fields: Option<Piece>,
+    status: Option<u16>,
+    revision: Option<i64>,
+    headers: Headers,
+    kind: Kind,
+    /// The header `channel` decides where it differs from the topic.
+    is_live: bool,
+}
+
+/// The entity that a signal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entity<'s> {
+    kind: EntityKind,
+    namespace: &'s str,
+    name: &'s str,
+}
+
+/// The kind of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum EntityKind {
+    Thing,
+    Policy,
+    Connection,
+    /// Many things, or none in particular.
+    None,
+}
+
+impl EntityKind {
+    /// The name in lower case; empty for none.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Thing => "thing",
+            Self::Policy => "policy",
+            Self::Connection => "connection",
+            Self::None => "",
+        }
+    }
+}
+
+impl<'s> Entity<'s> {
+    /// What kind of entity it is.
+    pub fn kind(&self) -> EntityKind {
+        self.kind
+    }
+
+    /// The namespace; connections have none.
+    pub fn namespace(&self) -> Option<&'s str> {
+        matches!(self.kind, EntityKind::Thing | EntityKind::Policy).then_some(self.namespace)
+    }
+
+    /// The name: of a connection, its id.
+    pub fn name(&self) -> &'s str {
+        self.name
+    }
+}
+
+/// The id: `namespace:name`, of a connection only the name.
+impl fmt::Display for Entity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            EntityKind::Thing | EntityKind::Policy => write!(f, "{}:{}", self.namespace, self.name),
+            EntityKind::Connection => f.write_str(self.name),
+            EntityKind::None => Ok(()),
+        }
+    }
+}
+
+impl Signal {
+    /// Decodes a message as the reference's protocol adapter does: scan, headers, topic, kind, value.
+    ///
+    /// # Errors
+    /// The code that the reference answers with, or one of our limits'.
+    pub fn decode(text: Bytes, limits: &Limits) -> Result<Self, ProtocolError> {
+        if text.len() > limits.max_bytes {
+            return Err(ProtocolError::new(
+                ErrorCode::MESSAGE_TOO_LARGE,
+                format!("the message has {} bytes, more than {}", text.len(), limits.max_bytes),
+            ));
+        }
+        let text = ByteString::try_from(text).map_err(|error| {
+            ProtocolError::new(ErrorCode::MESSAGE_NOT_UTF8, format!("the message is not utf-8: {error}"))
+        })?;
+        check_limits(&text, limits.max_depth).map_err(|error| {
+            let code = match error {
+                LimitError::EmptyName { .. } => ErrorCode::JSON_INVALID,
+                _ => ErrorCode::MESSAGE_TOO_DEEP,
+            };
+            ProtocolError::new(code, error.to_string())
+        })?;
+        let envelope = Envelope::scan(&text)?;
+        let missing =
+            |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
+        let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
+        let headers = match envelope.headers {
+            Some(raw) => Headers::of_envelope(&text, object("headers", raw)?)?,
+            None => Headers::default(),
+        };
+        let topic = TopicPath::parse(&topic_text)?;
+        let path_text = string("path", envelope.path.ok_or_else(|| missing("path"))?)?;
+        let status = status_of(&envelope)?;
+        let extra = envelope.extra.map(|raw| object("extra", raw)).transpose()?;
+        let fields = envelope.fields.map(|raw| string("fields", raw)).transpose()?;
+        envelope.metadata.map(|raw| object("metadata", raw)).transpose()?;
+        let revision = envelope.revision.map(|raw| integer("revision", raw)).transpose()?;
+        let timestamp = envelope.timestamp.map(|raw| string("timestamp", raw)).transpose()?;
+        if let Some(timestamp) = &timestamp
+            && !is_instant(timestamp)
+        {
+            return Err(ProtocolError::new(
+                ErrorCode::JSON_INVALID,
+                format!(
+                    "member `timestamp` is no instant such as 2024-05-06T07:08:09Z: `{}`",
+                    shorten(timestamp)
+                ),
+            ));
+        }
+        let kind = Kind::find(&topic, &topic_text, &path_text, status)?;
+        check_entity(&topic, &kind)?;
+        check_value(&topic, &kind, &envelope, &headers)?;
+        if topic.group == Group::Things && topic.criterion == Criterion::Events && revision.is_none() {
+            return Err(missing("revision"));
+        }
+        let is_live = match headers.get("channel") {
+            Some(channel) => channel.text().trim().eq_ignore_ascii_case("live"),
+            None => topic.channel == Channel::Live,
+        };
+        let piece = |part: Option<Cow<'_, str>>| part.map(|part| Piece::in_text(&text, part));
+        Ok(Self {
+            value: piece(envelope.value.map(Cow::Borrowed)),
+            extra: piece(extra.map(Cow::Borrowed)),
+            timestamp: piece(timestamp),
+            fields: piece(fields),
+            path: Piece::in_text(&text, path_text),
+            topic: Piece::in_text(&text, topic_text),
+            status,
+            revision,
+            headers,
+            kind,
+            is_live,
+            text,
+        })
+    }
+
+    /// The whole message as it was received.
+    pub fn text(&self) -> &ByteString {
+        &self.text
+    }
+
+    /// The topic as it was received.
+    pub fn topic(&self) -> &str {
+        self.topic.of(&self.text)
+    }
+
+    /// The topic, taken apart.
+    pub fn topic_path(&self) -> TopicPath<'_> {
+        // Decoding has parsed it, so the default is never seen.
+        TopicPath::parse(self.topic()).unwrap_or(TopicPath {
+            namespace: "",
+            name: "",
+            group: Group::Things,
+            channel: Channel::None,
+            criterion: Criterion::Errors,
+            action: None,
+            search_action: None,
+            streaming_action: None,
+            subject: None,
+        })
+    }
+
+    /// The path as it was received.
+    pub fn path(&self) -> &str {
+        self.path.of(&self.text)
+    }
+
+    /// The JSON text of the value.
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_ref().map(|piece| piece.of(&self.text))
+    }
+
+    /// The JSON text of `extra`, an object.
+    pub fn extra(&self) -> Option<&str> {
+        self.extra.as_ref().map(|piece| piece.of(&self.text))
+    }
+
+    /// The status of a response, error or acknowledgement.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// The revision of an event's thing.
+    pub fn revision(&self) -> Option<i64> {
+        self.revision
+    }
+
+    /// The instant as it was received.
+    pub fn timestamp(&self) -> Option<&str> {
+        self.timestamp.as_ref().map(|piece| piece.of(&self.text))
+    }
+
+    /// The field selector of a query, not parsed.
+    pub fn fields(&self) -> Option<&str> {
+        self.fields.as_ref().map(|piece| piece.of(&self.text))
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The headers, to strip or overlay what a feed knows better.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// Its type.
+    pub fn signal_type(&self) -> SignalType {
+        self.kind.signal_type
+    }
+
+    /// Its category.
+    pub fn category(&self) -> Category {
+        self.kind.category
+    }
+
+    /// Whether it is a message to or from a thing or feature, or the answer to one.
+    pub fn is_message(&self) -> bool {
+        matches!(self.kind.subject, Subject::Message { .. })
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        self.kind.subject
+    }
+
+    /// Whether it is live: by its header `channel`, else by its topic.
+    pub fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// The entity that it is about.
+    pub fn entity(&self) -> Entity<'_> {
+        let mut segments = Segments::of_topic(self.topic());
+        let (namespace, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        let kind = match self.kind.subject {
+            Subject::Things => EntityKind::None,
+            Subject::Policy(_) | Subject::Streaming(Group::Policies) => EntityKind::Policy,
+            Subject::Connection => EntityKind::Connection,
+            _ => EntityKind::Thing,
+        };
+        Entity { kind, namespace, name }
+    }
+
+    /// `thing`, `policy`, `message`, `connection` or `acknowledgement`.
+    pub fn resource_type(&self) -> &'static str {
+        match self.kind.subject {
+            Subject::Thing(_) | Subject::Things | Subject::Streaming(Group::Things) => "thing",
+            Subject::Policy(_) | Subject::Streaming(_) => "policy",
+            Subject::Connection => "connection",
+            Subject::Message { .. } => "message",
+            Subject::Acknowledgement => "acknowledgement",
+            Subject::Acknowledgements => "acknowledgements",
+        }
+    }
+
+    /// The path of the resource with a leading and without a trailing slash.
+    pub fn resource_path(&self) -> Cow<'_, str> {
+        let path = match self.kind.subject {
+            Subject::Thing(ThingResource::Thing) => "/",
+            _ => self.path(),
+        };
+        canonical_path(path)
+    }
+
+    /// The id of the one feature that the signal is about; a merge is about its thing.
+    pub fn feature_id(&self) -> Option<&str> {
+        let is_merge = matches!(self.topic_path().action, Some(Action::Merge | Action::Merged));
+        self.path_feature().filter(|_| !is_merge)
+    }
+
+    /// The id of the feature that the path names.
+    pub(crate) fn path_feature(&self) -> Option<&str> {
+        let mut segments = Segments::of_path(self.path());
+        match self.kind.subject {
+            Subject::Message { at_feature: true, .. } | Subject::Thing(_)
+                if segments.next() == Some("features") =>
+            {
+                segments.next()
+            }
+            _ => None,
+        }
+    }
+
+    /// The kind of target topic that it is for; `None` if targets cannot subscribe to it (protocol.md §13).
+    pub fn target_topic(&self) -> Option<TargetTopic> {
+        match (self.kind.subject, self.kind.category) {
+            (Subject::Message { .. }, _) => Some(TargetTopic::LiveMessages),
+            (Subject::Policy(_), Category::Announcement) => Some(TargetTopic::PolicyAnnouncements),
+            (Subject::Connection, Category::Announcement) => Some(TargetTopic::ConnectionAnnouncements),
+            (Subject::Thing(_), Category::Event) if self.is_live => Some(TargetTopic::LiveEvents),
+            (Subject::Thing(_), Category::Event) => Some(TargetTopic::TwinEvents),
+            (Subject::Thing(_), Category::Command | Category::Response | Category::Error) if self.is_live => {
+                Some(TargetTopic::LiveCommands)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A path with a leading and without a trailing slash.
+pub(crate) fn canonical_path(path: &str) -> Cow<'_, str> {
+    match path {
+        "" | "/" => Cow::Borrowed("/"),
+        path => {
+            let trimmed = match path.strip_suffix('/') {
+                // In a tail after an empty segment the slash belongs to the last segment.
+                Some(rest) if !path.trim_start_matches('/').contains("//") && !rest.is_empty() => rest,
+                _ => path,
+            };
+            if trimmed.starts_with('/') { Cow::Borrowed(trimmed) } else { Cow::Owned(format!("/{trimmed}")) }
+        }
+    }
+}
+
+fn check_entity(topic: &TopicPath<'_>, kind: &Kind) -> Result<(), ProtocolError> {
+    let code = match kind.subject {
+        Subject::Things => return Ok(()),
+        Subject::Connection => return topic.name.parse::<crate::id::ConnectionId>().map(drop),
+        Subject::Policy(_) | Subject::Streaming(Group::Policies) => ErrorCode::POLICY_ID_INVALID,
+        _ => ErrorCode::THING_ID_INVALID,
+    };
+    check_parts(topic.namespace, topic.name).map_err(|why| {
+        ProtocolError::new(
+            code,
+            format!("invalid id `{}:{}`: {why}", shorten(topic.namespace), shorten(topic.name)),
+        )
+    })
+}
+
+fn check_value(
+    topic: &TopicPath<'_>,
+    kind: &Kind,
+    envelope: &Envelope<'_>,
+    headers: &Headers,
+) -> Result<(), ProtocolError> {
+    let missing = || ProtocolError::new(ErrorCode::JSON_INVALID, "member `value` is missing");
+    match (kind.subject, kind.category) {
+        (Subject::Thing(resource), Category::Command | Category::Event) => {
+            let is_merge = matches!(topic.action, Some(Action::Merge | Action::Merged));
+            if topic.action == Some(Action::Merge) {
+                check_merge_type(headers)?;
+            }
+            let own_id =
+                (kind.category == Category::Command).then(|| format!("{}:{}", topic.namespace, topic.name));
+            match topic.action {
+                Some(
+                    Action::Create
+                    | Action::Modify
+                    | Action::Merge
+                    | Action::Created
+                    | Action::Modified
+                    | Action::Merged,
+                ) => {
+                    let resource =
+                        if topic.action == Some(Action::Create) { ThingResource::Thing } else { resource };
+                    value::check(resource, envelope.value.ok_or_else(missing)?, is_merge, own_id.as_deref())
+                }
+                Some(Action::Migrate | Action::Migrated) => {
+                    object("value", envelope.value.ok_or_else(missing)?).map(drop)
+                }
+                _ => Ok(()),
+            }
+        }
+        (Subject::Things, Category::Command) if topic.action == Some(Action::Retrieve) => {
+            object("value", envelope.value.ok_or_else(missing)?).map(drop)
+        }
+        (_, Category::Error) => match envelope.value {
+            Some(raw) if JsonKind::of(raw) == JsonKind::Object => Ok(()),
+            Some(raw) => object("value", raw).map(drop),
+            None => Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `value` is missing")),
+        },
+        (Subject::Acknowledgements, _) => match envelope.value {
+            Some(raw)
+                if JsonKind::of(raw) == JsonKind::Object && raw.trim_start_matches(['{', ' ']) != "}" =>
+            {
+                Ok(())
+            }
+            _ => Err(ProtocolError::new(
+                ErrorCode::JSON_FORMAT_INVALID,
+                "the value of aggregated acknowledgements is an object with at least one label",
+            )),
+        },
+        (Subject::Connection, _) | (Subject::Policy(_), Category::Announcement) => {
+            object("value", envelope.value.ok_or_else(missing)?).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_merge_type(headers: &Headers) -> Result<(), ProtocolError> {
+    const MERGE_PATCH: &str = "application/merge-patch+json";
+    let content_type = headers.content_type();
+    let media_type = content_type.as_deref().and_then(|text| text.split(';').next()).map(str::trim);
+    if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(MERGE_PATCH)) {
+        return Ok(());
+    }
+    Err(ProtocolError::new(
+        ErrorCode::MEDIA_TYPE_UNSUPPORTED,
+        format!(
+            "a merge needs content-type {MERGE_PATCH}, not `{}`",
+            shorten(media_type.unwrap_or_default())
+        ),
+    ))
+}
+
+/// Whether a text is an instant. Those with UTC and up to nine digits, which is what Ditto writes, are told by shape.
+fn is_instant(text: &str) -> bool {
+    let shape = |at: usize, byte: u8| match at {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    let plain = text.strip_suffix('Z').map(|text| text.split_once('.').unwrap_or((text, "0"))).is_some_and(
+        |(seconds, fraction)| {
+            seconds.len() == 19
+                && seconds.bytes().enumerate().all(|(at, byte)| shape(at, byte))
+                && (1..=9).contains(&fraction.len())
+                && fraction.bytes().all(|byte| byte.is_ascii_digit())
+        },
+    );
+    plain
+        && two(text, 5) <= 12
+        && two(text, 8) <= 31
+        && two(text, 11) < 24
+        && two(text, 14) < 60
+        && two(text, 17) < 60
+        || text.parse::<jiff::Timestamp>().is_ok()
+}
+
+fn two(text: &str, at: usize) -> u32 {
+    text.get(at..at + 2).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+}

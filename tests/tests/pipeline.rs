@@ -1,0 +1,5 @@
+//! Whole pipelines without a broker.
+
+mod pipeline {
+    mod corpus;
+}
