@@ -1,0 +1,176 @@
+//! Targets (connection-model.md §8, §9).
+
+use ditto_placeholder::{AddressError, KafkaAddress, Template};
+use ditto_protocol::{AckLabel, ConnectionId, TargetTopic};
+use serde_json::{Map, Value};
+
+use super::{CONFIGURATION_INVALID, JSON_INVALID, MAX_TARGETS, Reader};
+use crate::model::Target;
+use crate::topic::TopicSubscription;
+
+impl Reader<'_> {
+    pub(super) fn targets(&mut self, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Vec<Target> {
+        let elements = match members.get("targets") {
+            Some(Value::Array(elements)) => elements.as_slice(),
+            None | Some(Value::Null) => &[],
+            Some(_) => {
+                self.error("/targets", JSON_INVALID, "`targets` is not an array", "put the targets in brackets");
+                return Vec::new();
+            }
+        };
+        if elements.is_empty() {
+            self.error("", CONFIGURATION_INVALID, "the connection has no target", "add one to `targets`");
+        }
+        if elements.len() > MAX_TARGETS {
+            let reason = format!("{} targets are more than {MAX_TARGETS}", elements.len());
+            self.error("/targets", CONFIGURATION_INVALID, reason, "spread them over several connections");
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        for (n, element) in elements.iter().enumerate() {
+            let at = format!("/targets/{n}");
+            let Value::Object(members) = element else {
+                self.error(&at, JSON_INVALID, "a target is a json object", "put it in braces");
+                continue;
+            };
+            let Some(target) = self.target(&at, members, id) else { continue };
+            let label = target.issued_acknowledgement_label.as_ref();
+            if label.is_some() && targets.iter().any(|other| other.issued_acknowledgement_label.as_ref() == label) {
+                let reason = "another target issues the same acknowledgement label";
+                self.error(&format!("{at}/issuedAcknowledgementLabel"), "acknowledgement:label.not.unique", reason, "give each target its own");
+            }
+            targets.push(target);
+        }
+        targets
+    }
+
+    /// `None` if the address is refused; other findings leave a target to go on with.
+    fn target(&mut self, at: &str, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Option<Target> {
+        let topics = self.topics(at, members);
+        let authorization_context = self.strings(members, at, "authorizationContext");
+        if authorization_context.is_empty() {
+            let reason = "`authorizationContext` names no subject";
+            self.error(at, CONFIGURATION_INVALID, reason, "add the subjects that may read, such as integration:my-team");
+        }
+        if let Some(n) = authorization_context.iter().position(String::is_empty) {
+            self.error(&format!("{at}/authorizationContext/{n}"), CONFIGURATION_INVALID, "a subject is empty", "remove it");
+        }
+        let header_mapping = self.header_mapping(at, members);
+        self.payload_mapping(at, members);
+        let label = self.label(at, members, id);
+        let address = self.address(at, members)?;
+        Some(Target { address, topics, authorization_context, header_mapping, issued_acknowledgement_label: label })
+    }
+
+    fn address(&mut self, at: &str, members: &Map<String, Value>) -> Option<KafkaAddress> {
+        let text = self.string(members, at, "address", true)?;
+        let pointer = format!("{at}/address");
+        match text.parse::<KafkaAddress>() {
+            Ok(address) => {
+                self.template(&pointer, address.template());
+                Some(address)
+            }
+            Err(error) => {
+                let remedy = match error {
+                    AddressError::Template(_) => "mend the placeholder",
+                    _ => "write topic, topic/key or topic#partition",
+                };
+                self.error(&pointer, error.code(), format!("the address is refused: {error}"), remedy);
+                None
+            }
+        }
+    }
+
+    /// Refuses what is legal and not built yet.
+    fn template(&mut self, pointer: &str, template: &Template) {
+        if let Some(function) = template.functions().next() {
+            let reason = format!("function fn:{function} is not built yet");
+            self.error(pointer, CONFIGURATION_INVALID, reason, "use a placeholder without functions");
+        }
+        for placeholder in template.placeholders() {
+            if !placeholder.is_for_targets() {
+                let reason = format!("placeholder `{placeholder}` cannot be used by targets");
+                self.error(pointer, CONFIGURATION_INVALID, reason, "use thing:, entity:, topic:, header: or connection:id");
+            } else if !placeholder.is_built() {
+                let reason = format!("placeholder `{placeholder}` is not built yet");
+                self.error(pointer, CONFIGURATION_INVALID, reason, "use thing:, entity:, topic:, header: or connection:id");
+            }
+        }
+    }
+
+    fn topics(&mut self, at: &str, members: &Map<String, Value>) -> Vec<TopicSubscription> {
+        let mut topics = Vec::new();
+        for (n, text) in self.strings(members, at, "topics").iter().enumerate() {
+            match TopicSubscription::parse(text) {
+                Ok(topic) if topics.contains(&topic) => {}
+                Ok(topic) => topics.push(topic),
+                Err(error) => self.error(&format!("{at}/topics/{n}"), error.code, error.reason, &error.remedy),
+            }
+        }
+        let announces = |topic: &TopicSubscription| topic.topic() == TargetTopic::ConnectionAnnouncements;
+        if topics.iter().any(announces) && members.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1) {
+            let reason = "connection announcements need a client count of 1";
+            self.error(&format!("{at}/topics"), CONFIGURATION_INVALID, reason, "set `clientCount` to 1");
+        }
+        topics
+    }
+
+    fn header_mapping(&mut self, at: &str, members: &Map<String, Value>) -> Vec<(String, Template)> {
+        let entries = match members.get("headerMapping") {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Object(entries)) => entries,
+            Some(_) => {
+                self.error(&format!("{at}/headerMapping"), JSON_INVALID, "`headerMapping` is not an object", "put it in braces");
+                return Vec::new();
+            }
+        };
+        let mut mapping = Vec::new();
+        // Values that are no strings have no effect (outbound.md §4.2).
+        for (name, value) in entries.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
+            let pointer = format!("{at}/headerMapping/{}", name.replace('~', "~0").replace('/', "~1"));
+            match value.parse::<Template>() {
+                Ok(template) => {
+                    self.template(&pointer, &template);
+                    mapping.push((name.clone(), template));
+                }
+                Err(error) => {
+                    self.error(&pointer, CONFIGURATION_INVALID, format!("the value is refused: {error}"), "mend the placeholder");
+                }
+            }
+        }
+        mapping
+    }
+
+    fn payload_mapping(&mut self, at: &str, members: &Map<String, Value>) {
+        for (n, mapper) in self.strings(members, at, "payloadMapping").iter().enumerate() {
+            if mapper != "Ditto" || n > 0 {
+                let reason = format!("payload mapper `{mapper}` is not built yet");
+                self.error(&format!("{at}/payloadMapping/{n}"), CONFIGURATION_INVALID, reason, "use Ditto alone, or leave `payloadMapping` out");
+            }
+        }
+    }
+
+    /// Resolves `{{ connection:id }}` and checks whose label it is.
+    fn label(&mut self, at: &str, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Option<AckLabel> {
+        const INVALID: &str = "acknowledgement:label.invalid";
+        let pointer = format!("{at}/issuedAcknowledgementLabel");
+        let text = self.string(members, at, "issuedAcknowledgementLabel", false)?;
+        let label: AckLabel = match text.parse() {
+            Ok(label) => label,
+            Err(error) => {
+                let error: ditto_protocol::ProtocolError = error;
+                self.error(&pointer, INVALID, error.message(), "write {{connection:id}}: and a name of at least 3 characters");
+                return None;
+            }
+        };
+        let id = id?;
+        let own = match text.split_once("}}:") {
+            Some((placeholder, name)) if placeholder.trim_start_matches('{').trim() == "connection:id" => format!("{id}:{name}"),
+            _ => label.to_string(),
+        };
+        if own != "live-response" && !own.starts_with(&format!("{id}:")) {
+            let reason = format!("label `{own}` does not start with the id of the connection");
+            self.error(&pointer, INVALID, reason, "write {{connection:id}}: before it, or use live-response");
+        }
+        own.parse().ok()
+    }
+}

@@ -1,0 +1,143 @@
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let answer = match Connection::from_json(text) {
+        Ok(connection) => format!("ok {} {:?}", connection.bootstrap_servers().join(","), connection.targets().len()),
+        Err(report) => report.to_string(),
+    };
+    expected.assert_eq(&answer);
+}
+
+fn minimal() -> Value {
+    json!({
+        "id": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://kafka:9092",
+        "specificConfig": {"bootstrapServers": "kafka:9092"},
+        "targets": [{"address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["integ:reader"]}],
+    })
+}
+
+/// The minimal definition with a value put at a place.
+fn with(pointer: &str, value: Value) -> String {
+    let mut definition = minimal();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    definition.pointer_mut(parent).unwrap()[name] = value;
+    definition.to_string()
+}
+
+#[test]
+fn the_example_of_our_user_loads_as_it_stands() {
+    let text = include_str!("../../../../tests/vectors/seed-example.json");
+    let connection = Connection::from_json(text).unwrap();
+    assert_eq!(connection.id().as_str(), "kafka-example-connection-123");
+    assert_eq!(connection.bootstrap_servers(), ["localhost:9092"]);
+    assert_eq!(connection.uri().to_string(), "tcp://user:*****@localhost:9092");
+    assert!(!format!("{connection:?}").contains("password"));
+    let whole: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(connection.definition_with_secrets(), &whole["piggybackCommand"]["connection"]);
+}
+
+#[test]
+fn all_findings_at_once_with_their_places() {
+    check(
+        r#"{
+  "id": "x y", "connectionType": "kafak", "connectionStatus": "opened",
+  "uri": "tcp://user:s3cret@kafka",
+  "specificConfig": { "bootstrapServers": "kafka:0", "saslMechanism": "plane" },
+  "sources": [{}],
+  "targets": [
+    { "address": "a/{{ thing:idd }}", "topics": ["_/_/things/twin/events?filter=eq(a,1)", 5] },
+    { "address": "t#", "authorizationContext": ["a"], "payloadMapping": ["JavaScript"],
+      "headerMapping": { "h": "{{ time:now }}", "n": 5 }, "issuedAcknowledgementLabel": "ab" }
+  ]
+}"#,
+        expect![[r#"
+            2:9: error at /id: invalid connection id `x y`: 1 to 100 of A-Z a-z 0-9 - _ : are allowed; rename the connection
+            2:34: error at /connectionType: there is no connection type `kafak`; did you mean `kafka`?
+            2:63: error at /connectionStatus: there is no status `opened`; use one of open, closed, failed, misconfigured, unknown
+            3:10: error at /uri: the uri is refused: it has no port; write the port after the host: tcp://host:9092
+            4:43: error at /specificConfig/bootstrapServers: `kafka:0` is no broker address; write host:port with a port from 1 to 65535
+            5:14: error at /sources: sources are not built yet; move them to a connection that ditto serves
+            7:91: error at /targets/0/topics/1: this element is not a string; put it in quotes
+            7:50: error at /targets/0/topics/0: parameter `filter` is not built yet; leave it out for now: a target that ignored it would publish too much or too little
+            7:5: error at /targets/0: `authorizationContext` names no subject; add the subjects that may read, such as integration:my-team
+            7:18: error at /targets/0/address: the address is refused: invalid placeholder at byte 5: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
+            9:31: error at /targets/1/headerMapping/h: placeholder `time:now` is not built yet; use thing:, entity:, topic:, header: or connection:id
+            8:74: error at /targets/1/payloadMapping/0: payload mapper `JavaScript` is not built yet; use Ditto alone, or leave `payloadMapping` out
+            9:89: error at /targets/1/issuedAcknowledgementLabel: invalid acknowledgement label `ab`: 3 to 165 of A-Z a-z 0-9 - _ : are allowed; write {{connection:id}}: and a name of at least 3 characters
+            8:18: error at /targets/1/address: the address is refused: nothing follows `#`: name the partition or leave it out; write topic, topic/key or topic#partition"#]],
+    );
+}
+
+#[test]
+fn hosts_are_split_and_joined_with_the_uri() {
+    check(&with("/specificConfig/bootstrapServers", json!(" a:1,,b:2 a:1, ")), expect!["ok a:1,b:2,kafka:9092 1"]);
+    check(&with("/specificConfig/bootstrapServers", json!("kafka_1:9092")), expect!["1:124: error at /specificConfig/bootstrapServers: `kafka_1:9092` is no broker address; write host:port with a port from 1 to 65535"]);
+}
+
+#[test]
+fn what_is_not_built_is_refused_and_never_ignored() {
+    for (pointer, value) in [
+        ("/sshTunnel", json!({"enabled": false})),
+        ("/sources", json!([{"addresses": ["a"]}])),
+        ("/mappingContext", json!({})),
+        ("/credentials", json!({"type": "client-cert"})),
+        ("/targets/0/payloadMapping", json!(["Ditto", "Ditto"])),
+        ("/targets/0/topics", json!(["_/_/things/twin/events?extraFields=attributes"])),
+        ("/targets/0/address", json!("{{ thing:name | fn:lower() }}")),
+        ("/targets/0/address", json!("t/{{ feature:id }}")),
+    ] {
+        let report = Connection::from_json(&with(pointer, value)).unwrap_err();
+        assert_eq!(report.findings().len(), 1, "{report}");
+        assert!(report.findings()[0].pointer.starts_with(pointer), "{report}");
+    }
+    for (pointer, value) in [("/sources", json!([])), ("/sshTunnel", Value::Null), ("/targets/0/payloadMapping", json!(["Ditto"]))] {
+        assert!(Connection::from_json(&with(pointer, value)).is_ok(), "{pointer}");
+    }
+}
+
+#[test]
+fn doubtful_things_are_warned_about() {
+    let warned = |text: &str| Connection::from_json(text).unwrap().warnings().iter().map(|w| w.pointer.clone()).collect::<Vec<_>>();
+    assert_eq!(warned(&with("/uri", json!("tcp://u:p@kafka:9092"))), ["/specificConfig"]);
+    assert_eq!(warned(&with("/failoverEnabled", json!(false))), ["/failoverEnabled"]);
+    assert_eq!(warned(&minimal().to_string()), [""; 0]);
+}
+
+#[test]
+fn labels_belong_to_the_connection() {
+    let label = |text: &str| {
+        Connection::from_json(&with("/targets/0/issuedAcknowledgementLabel", json!(text)))
+            .map(|connection| connection.targets()[0].issued_acknowledgement_label().unwrap().to_string())
+            .map_err(|report| report.findings()[0].code)
+    };
+    assert_eq!(label("{{ connection:id }}:done"), Ok("c:done".to_owned()));
+    assert_eq!(label("live-response"), Ok("live-response".to_owned()));
+    assert_eq!(label("other:done"), Err("acknowledgement:label.invalid"));
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "\\PC*") {
+        let _ = Connection::from_json(&text);
+    }
+
+    /// Any member of a good definition replaced by anything: an answer, never a panic, and no secret in it.
+    #[test]
+    fn mutations_are_answered(
+        pointer in prop::sample::select(vec!["/id", "/uri", "/connectionType", "/specificConfig", "/targets", "/targets/0", "/targets/0/topics",
+            "/targets/0/address", "/targets/0/authorizationContext", "/targets/0/headerMapping", "/ca", "/sources"]),
+        value in prop_oneof![Just(Value::Null), Just(json!(5)), Just(json!([])), Just(json!({})), Just(json!([null, 5, {}])), "\\PC{0,12}".prop_map(Value::from)],
+    ) {
+        let mut definition: Value = serde_json::from_str(&with("/uri", json!("tcp://user:CANARY@kafka:9092"))).unwrap();
+        *definition.pointer_mut(pointer).unwrap_or(&mut Value::Null) = value;
+        if let Err(report) = Connection::from_json(&definition.to_string()) {
+            prop_assert!(report.has_errors());
+            prop_assert!(!report.to_string().contains("CANARY"));
+        }
+    }
+}

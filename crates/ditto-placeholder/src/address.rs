@@ -1,0 +1,168 @@
+//! The address of a Kafka target (connection-model.md §8, placeholders.md §7).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ast::{Placeholder, Template};
+use crate::error::TemplateError;
+use crate::resolve::{Resolution, Resolve};
+
+/// A target's address as it is configured: `topic`, `topic/key` or `topic#partition`, with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KafkaAddress {
+    template: Template,
+}
+
+/// An address after its placeholders are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResolvedAddress<'a> {
+    /// A legal topic name.
+    pub topic: &'a str,
+    /// Never empty; may contain `/` and `#`.
+    pub key: Option<&'a str>,
+    /// Never negative.
+    pub partition: Option<i32>,
+}
+
+/// Why a text is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// The placeholders in it.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The topic.
+    #[error("`{0}` is no topic: 1 to 249 of A-Z a-z 0-9 . _ - are allowed, and not `.` or `..`")]
+    Topic(String),
+    /// The partition.
+    #[error("`{0}` is no partition: a number from 0 to 2147483647")]
+    Partition(String),
+    /// Nothing follows the slash or the number sign.
+    #[error("nothing follows `{0}`: name the {1} or leave it out")]
+    Empty(char, &'static str),
+}
+
+impl AddressError {
+    /// The reference's error code.
+    pub fn code(&self) -> &'static str {
+        "connectivity:connection.configuration.invalid"
+    }
+}
+
+impl KafkaAddress {
+    /// The template to resolve for each signal.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The address, if there is no placeholder in it.
+    pub fn as_constant(&self) -> Option<ResolvedAddress<'_>> {
+        self.template.as_constant().and_then(|text| ResolvedAddress::parse(text).ok())
+    }
+}
+
+/// Placeholders are replaced by a text that is legal everywhere, then the rules of configuration time hold: a `/` or `#`
+/// must be followed by something. In a partition the dummy is a number.
+impl FromStr for KafkaAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        struct Dummy;
+        impl Resolve for Dummy {
+            fn resolve(&self, _: &Placeholder, out: &mut String) -> Resolution {
+                out.push('3');
+                Resolution::Resolved
+            }
+        }
+        let template: Template = text.parse()?;
+        let mut sample = String::with_capacity(text.len());
+        if template.resolve_into(&Dummy, &mut sample) == Resolution::Unresolved {
+            // Functions; whoever loads the definition refuses those.
+            return Ok(Self { template });
+        }
+        let parts = Parts::split(&sample);
+        match parts.rest {
+            Some((separator, "")) => {
+                let what = if separator == '/' { "key" } else { "partition" };
+                return Err(AddressError::Empty(separator, what));
+            }
+            // The reference lets negative numbers pass here and fails each record; we fail early.
+            _ => ResolvedAddress::parse(&sample)?,
+        };
+        Ok(Self { template })
+    }
+}
+
+impl fmt::Display for KafkaAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.template)
+    }
+}
+
+/// Topic and what follows its separator. A `/` is looked for first; at the very start neither separates.
+struct Parts<'a> {
+    topic: &'a str,
+    rest: Option<(char, &'a str)>,
+}
+
+impl<'a> Parts<'a> {
+    fn split(text: &'a str) -> Self {
+        let at = |separator: char| text.find(separator).filter(|at| *at > 0);
+        let found = at('/').map(|at| (at, '/')).or_else(|| at('#').map(|at| (at, '#')));
+        match found.and_then(|(at, separator)| Some((separator, text.get(..at)?, text.get(at + 1..)?))) {
+            Some((separator, topic, rest)) => Self { topic, rest: Some((separator, rest)) },
+            None => Self { topic: text, rest: None },
+        }
+    }
+}
+
+impl<'a> ResolvedAddress<'a> {
+    /// Takes a resolved text apart. An empty key or partition counts as none.
+    ///
+    /// # Errors
+    /// An illegal topic, or a partition that is no number from 0 to 2^31-1.
+    pub fn parse(text: &'a str) -> Result<Self, AddressError> {
+        let parts = Parts::split(text);
+        if !is_topic(parts.topic) {
+            return Err(AddressError::Topic(parts.topic.to_owned()));
+        }
+        let (mut key, mut partition) = (None, None);
+        match parts.rest {
+            Some(('/', rest)) if !rest.is_empty() => key = Some(rest),
+            Some(('#', rest)) if !rest.is_empty() => {
+                partition = Some(number(rest).ok_or_else(|| AddressError::Partition(rest.to_owned()))?);
+            }
+            _ => {}
+        }
+        Ok(Self { topic: parts.topic, key, partition })
+    }
+}
+
+/// A number as Java reads it: with an optional plus, in the decimal digits of any script.
+fn number(text: &str) -> Option<i32> {
+    /// The zeros of scripts in the basic plane; their other digits follow.
+    const ZEROS: [u32; 24] = [
+        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
+        0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0xff10,
+    ];
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let digit = |c: char| {
+        let code = u32::from(c);
+        ZEROS.iter().find_map(|zero| code.checked_sub(*zero).filter(|digit| *digit < 10))
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    digits.chars().try_fold(0_i32, |number, c| {
+        number.checked_mul(10)?.checked_add(i32::try_from(digit(c)?).ok()?)
+    })
+}
+
+fn is_topic(text: &str) -> bool {
+    (1..=249).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests;
