@@ -49,14 +49,17 @@ impl Grants {
         }
         let list = |header, text: Option<&str>| match text {
             None => Ok(Vec::new()),
-            Some(text) => {
-                serde_json::from_str(text).map_err(|_| GrantsError { header, expected: "a json array of subject ids" })
-            }
+            Some(text) => serde_json::from_str(text)
+                .map_err(|_| GrantsError { header, expected: "a json array of subject ids" }),
         };
-        let partial: Partial = partial.map(serde_json::from_str).transpose().map_err(|_| GrantsError {
-            header: "ditto-partial-access-paths",
-            expected: "a json object with a list of subjects",
-        })?.unwrap_or_default();
+        let partial: Partial = partial
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| GrantsError {
+                header: "ditto-partial-access-paths",
+                expected: "a json object with a list of subjects",
+            })?
+            .unwrap_or_default();
         Ok(Self {
             read: list("ditto-read-subjects", read)?,
             revoked: list("ditto-read-revoked-subjects", revoked)?,

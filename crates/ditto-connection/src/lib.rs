@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod report;
-mod position;
-mod uri;
-mod topic;
 mod model;
 mod parse;
+mod position;
+mod report;
+mod topic;
+mod uri;
 
 pub use self::{
     model::{Connection, ConnectionStatus, SaslMechanism, Target},

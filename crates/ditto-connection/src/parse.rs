@@ -34,7 +34,13 @@ impl Reader<'_> {
         self.report.push(Finding { severity, pointer, position, code, reason, remedy: remedy.to_owned() });
     }
 
-    pub(crate) fn error(&mut self, pointer: &str, code: &'static str, reason: impl Into<String>, remedy: &str) {
+    pub(crate) fn error(
+        &mut self,
+        pointer: &str,
+        code: &'static str,
+        reason: impl Into<String>,
+        remedy: &str,
+    ) {
         self.find(Severity::Error, pointer, code, reason.into(), remedy);
     }
 
@@ -57,7 +63,9 @@ impl Reader<'_> {
                 self.error(at, FIELD_MISSING, format!("member `{name}` is missing"), "add it");
             }
             None | Some(Value::Null) => {}
-            Some(_) => self.error(&pointer, JSON_INVALID, format!("`{name}` is not a string"), "put it in quotes"),
+            Some(_) => {
+                self.error(&pointer, JSON_INVALID, format!("`{name}` is not a string"), "put it in quotes")
+            }
         }
         None
     }
@@ -71,7 +79,12 @@ impl Reader<'_> {
                     let text = element.as_str().map(str::to_owned);
                     if text.is_none() {
                         let pointer = format!("{at}/{name}/{n}");
-                        self.error(&pointer, JSON_INVALID, "this element is not a string", "put it in quotes");
+                        self.error(
+                            &pointer,
+                            JSON_INVALID,
+                            "this element is not a string",
+                            "put it in quotes",
+                        );
                     }
                     text
                 });
@@ -90,7 +103,12 @@ impl Reader<'_> {
             None | Some(Value::Null) => None,
             Some(Value::Bool(value)) => Some(*value),
             Some(_) => {
-                self.error(&format!("/{name}"), JSON_INVALID, format!("`{name}` is neither true nor false"), "write true or false without quotes");
+                self.error(
+                    &format!("/{name}"),
+                    JSON_INVALID,
+                    format!("`{name}` is neither true nor false"),
+                    "write true or false without quotes",
+                );
                 None
             }
         }
@@ -142,7 +160,12 @@ impl Reader<'_> {
             Some(Value::Object(specific)) => specific.clone(),
             None | Some(Value::Null) => Map::new(),
             Some(_) => {
-                self.error("/specificConfig", JSON_INVALID, "`specificConfig` is not an object", "put it in braces");
+                self.error(
+                    "/specificConfig",
+                    JSON_INVALID,
+                    "`specificConfig` is not an object",
+                    "put it in braces",
+                );
                 Map::new()
             }
         };
@@ -187,7 +210,12 @@ impl Reader<'_> {
         }
         if KINDS.contains(&kind) {
             let reason = format!("connection type `{kind}` is not served here");
-            self.error("/connectionType", CONFIGURATION_INVALID, reason, "this service serves kafka; leave the others to ditto");
+            self.error(
+                "/connectionType",
+                CONFIGURATION_INVALID,
+                reason,
+                "this service serves kafka; leave the others to ditto",
+            );
             return;
         }
         let remedy = match nearest(kind, KINDS) {
@@ -207,7 +235,12 @@ impl Reader<'_> {
                     Some(nearest) => format!("did you mean `{nearest}`?"),
                     None => format!("use one of {}", STATUSES.join(", ")),
                 };
-                self.error("/connectionStatus", JSON_INVALID, format!("there is no status `{status}`"), &remedy);
+                self.error(
+                    "/connectionStatus",
+                    JSON_INVALID,
+                    format!("there is no status `{status}`"),
+                    &remedy,
+                );
                 None
             }
         }
@@ -219,14 +252,23 @@ impl Reader<'_> {
             Ok(uri) => Some(uri),
             Err(error) => {
                 // The text is not repeated: it may hold a password.
-                self.error("/uri", URI_INVALID, format!("the uri is refused: {}", error.reason), error.remedy);
+                self.error(
+                    "/uri",
+                    URI_INVALID,
+                    format!("the uri is refused: {}", error.reason),
+                    error.remedy,
+                );
                 None
             }
         }
     }
 
     /// Split at commas and blanks, empty entries ignored (design §8); the uri's address is always among them.
-    fn bootstrap_servers(&mut self, specific: &Map<String, Value>, uri: Option<&ConnectionUri>) -> Vec<String> {
+    fn bootstrap_servers(
+        &mut self,
+        specific: &Map<String, Value>,
+        uri: Option<&ConnectionUri>,
+    ) -> Vec<String> {
         let mut servers: Vec<String> = Vec::new();
         let listed = match specific.get("bootstrapServers") {
             Some(value) => plain_text(value),
@@ -238,13 +280,20 @@ impl Reader<'_> {
         };
         for entry in listed.split([',', ' ', '\t', '\n', '\r']).filter(|entry| !entry.is_empty()) {
             let legal = entry.rsplit_once(':').is_some_and(|(host, port)| {
-                let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+                let label = |label: &str| {
+                    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                };
                 host.strip_suffix('.').unwrap_or(host).split('.').all(label)
                     && port.parse::<u16>().is_ok_and(|port| port > 0)
             });
             if !legal {
                 let reason = format!("`{entry}` is no broker address");
-                self.error("/specificConfig/bootstrapServers", CONFIGURATION_INVALID, reason, "write host:port with a port from 1 to 65535");
+                self.error(
+                    "/specificConfig/bootstrapServers",
+                    CONFIGURATION_INVALID,
+                    reason,
+                    "write host:port with a port from 1 to 65535",
+                );
             } else if !servers.iter().any(|server| server == entry) {
                 servers.push(entry.to_owned());
             }
@@ -257,7 +306,11 @@ impl Reader<'_> {
         servers
     }
 
-    fn sasl_mechanism(&mut self, specific: &Map<String, Value>, uri: Option<&ConnectionUri>) -> SaslMechanism {
+    fn sasl_mechanism(
+        &mut self,
+        specific: &Map<String, Value>,
+        uri: Option<&ConnectionUri>,
+    ) -> SaslMechanism {
         const MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
         let has_credentials = uri.is_some_and(|uri| uri.credentials.is_some());
         let Some(value) = specific.get("saslMechanism") else {
@@ -289,15 +342,29 @@ impl Reader<'_> {
         let validates = self.boolean(members, "validateCertificates");
         if validates == Some(false) && uri.is_some_and(|uri| uri.scheme == UriScheme::Ssl) {
             let reason = "`validateCertificates` is false: certificates are validated all the same";
-            self.warning("/validateCertificates", reason, "give the broker's authority in `ca` and leave this out");
+            self.warning(
+                "/validateCertificates",
+                reason,
+                "give the broker's authority in `ca` and leave this out",
+            );
         }
         let ca = self.string(members, "", "ca", false).filter(|ca| !ca.trim().is_empty())?;
         if uri.is_some_and(|uri| uri.scheme == UriScheme::Tcp) {
-            self.error("/ca", URI_INVALID, "`ca` is given, but the uri is not encrypted", "write ssl:// in the uri or remove `ca`");
+            self.error(
+                "/ca",
+                URI_INVALID,
+                "`ca` is given, but the uri is not encrypted",
+                "write ssl:// in the uri or remove `ca`",
+            );
         }
         let begins = ca.matches("-----BEGIN CERTIFICATE-----").count();
         if begins == 0 || begins != ca.matches("-----END CERTIFICATE-----").count() {
-            self.error("/ca", CONFIGURATION_INVALID, "`ca` is no certificate in pem", "paste the whole file, from -----BEGIN CERTIFICATE----- on");
+            self.error(
+                "/ca",
+                CONFIGURATION_INVALID,
+                "`ca` is no certificate in pem",
+                "paste the whole file, from -----BEGIN CERTIFICATE----- on",
+            );
             return None;
         }
         // As in the reference, `ca` counts only where certificates are to be validated.
@@ -312,22 +379,50 @@ impl Reader<'_> {
             _ => false,
         };
         if members.get("sources").is_some_and(|sources| !is_empty(sources)) {
-            self.error("/sources", CONFIGURATION_INVALID, "sources are not built yet", "move them to a connection that ditto serves");
+            self.error(
+                "/sources",
+                CONFIGURATION_INVALID,
+                "sources are not built yet",
+                "move them to a connection that ditto serves",
+            );
         }
         if members.get("sshTunnel").is_some_and(|tunnel| !tunnel.is_null()) {
-            self.error("/sshTunnel", CONFIGURATION_INVALID, "kafka connections cannot be tunnelled", "remove `sshTunnel`");
+            self.error(
+                "/sshTunnel",
+                CONFIGURATION_INVALID,
+                "kafka connections cannot be tunnelled",
+                "remove `sshTunnel`",
+            );
         }
         if members.get("mappingContext").is_some_and(|context| !context.is_null()) {
-            self.error("/mappingContext", CONFIGURATION_INVALID, "payload mappers other than Ditto are not built yet", "remove `mappingContext`");
+            self.error(
+                "/mappingContext",
+                CONFIGURATION_INVALID,
+                "payload mappers other than Ditto are not built yet",
+                "remove `mappingContext`",
+            );
         }
         if let Some(credentials) = members.get("credentials").filter(|credentials| !credentials.is_null()) {
             match credentials.get("type").and_then(Value::as_str) {
-                Some("plain") => self.warning("/credentials", "credentials of type plain have no effect for kafka", "put user and password into the uri"),
-                _ => self.error("/credentials", CONFIGURATION_INVALID, "client certificates and other credentials are not built yet", "use user and password in the uri"),
+                Some("plain") => self.warning(
+                    "/credentials",
+                    "credentials of type plain have no effect for kafka",
+                    "put user and password into the uri",
+                ),
+                _ => self.error(
+                    "/credentials",
+                    CONFIGURATION_INVALID,
+                    "client certificates and other credentials are not built yet",
+                    "use user and password in the uri",
+                ),
             }
         }
         if self.boolean(members, "failoverEnabled") == Some(false) {
-            self.warning("/failoverEnabled", "`failoverEnabled` is false: failed connections are retried all the same", "remove it");
+            self.warning(
+                "/failoverEnabled",
+                "`failoverEnabled` is false: failed connections are retried all the same",
+                "remove it",
+            );
         }
     }
 }

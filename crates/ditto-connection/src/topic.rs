@@ -52,8 +52,9 @@ impl TopicSubscription {
         let mut namespaces = Vec::new();
         for (name, value) in query.split('&').filter_map(|item| item.split_once('=')) {
             let decode = |text: &str| {
-                form_decode(text)
-                    .ok_or_else(|| invalid(format!("`{text}` has a % that encodes nothing"), "write a literal % as %25"))
+                form_decode(text).ok_or_else(|| {
+                    invalid(format!("`{text}` has a % that encodes nothing"), "write a literal % as %25")
+                })
             };
             let (name, value) = (decode(name)?, decode(value)?);
             if names.contains(&name) {
@@ -142,11 +143,20 @@ mod tests {
 
     #[test]
     fn namespaces_are_decoded_then_split() {
-        check("_/_/things/twin/events?namespaces=a%2Cb,,c,,&Namespaces=x", "_/_/things/twin/events?namespaces=a,b,,c");
+        check(
+            "_/_/things/twin/events?namespaces=a%2Cb,,c,,&Namespaces=x",
+            "_/_/things/twin/events?namespaces=a,b,,c",
+        );
         check("_/_/policies/announcements?filter=eq(a,1)", "_/_/policies/announcements");
         check("_/_/connections/announcements?namespaces=a", "_/_/connections/announcements");
-        check("_/_/things/twin/events?namespaces=a%", "`a%` has a % that encodes nothing; write a literal % as %25");
+        check(
+            "_/_/things/twin/events?namespaces=a%",
+            "`a%` has a % that encodes nothing; write a literal % as %25",
+        );
         check("_/_/things/twin/events?x=1&x=2", "parameter `x` occurs twice; give each parameter once");
-        check("_/_/things/twin/event", "`_/_/things/twin/event` is no topic of a target; did you mean `_/_/things/twin/events`?");
+        check(
+            "_/_/things/twin/event",
+            "`_/_/things/twin/event` is no topic of a target; did you mean `_/_/things/twin/events`?",
+        );
     }
 }

@@ -56,11 +56,19 @@ impl ConnectionUri {
         let scheme = match scheme {
             "tcp" => UriScheme::Tcp,
             "ssl" => UriScheme::Ssl,
-            _ => return error("its scheme is neither tcp nor ssl", "write tcp://host:port or ssl://host:port, in lower case"),
+            _ => {
+                return error(
+                    "its scheme is neither tcp nor ssl",
+                    "write tcp://host:port or ssl://host:port, in lower case",
+                );
+            }
         };
         let authority = rest.split('/').next().unwrap_or_default();
         if rest.contains('?') || authority.contains('#') {
-            return error("it has a query or a `#`", "leave the query out; write # in a password as %23 and ? as %3F");
+            return error(
+                "it has a query or a `#`",
+                "leave the query out; write # in a password as %23 and ? as %3F",
+            );
         }
         let (user_info, host_port) = match authority.rsplit_once('@') {
             Some((user_info, host_port)) => (Some(user_info), host_port),
@@ -70,22 +78,36 @@ impl ConnectionUri {
             return error("it has no port", "write the port after the host: tcp://host:9092");
         };
         let bracketed = host.starts_with('[') && host.ends_with(']');
-        let host_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.') || (bracketed && matches!(byte, b':' | b'[' | b']'));
+        let host_byte = |byte: u8| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.')
+                || (bracketed && matches!(byte, b':' | b'[' | b']'))
+        };
         if host.is_empty() || !host.bytes().all(host_byte) {
-            return error("its host is no host name or address", "host names have letters, digits, - and . only");
+            return error(
+                "its host is no host name or address",
+                "host names have letters, digits, - and . only",
+            );
         }
         let Some(port) = port.parse().ok().filter(|port: &u16| *port > 0) else {
-            return error("its port is no number from 1 to 65535", "write the port after the host: tcp://host:9092");
+            return error(
+                "its port is no number from 1 to 65535",
+                "write the port after the host: tcp://host:9092",
+            );
         };
         let credentials = match user_info {
             None => None,
             Some(user_info) => match user_info.split_once(':') {
-                Some((user, password)) if !user.is_empty() && !password.is_empty() => Some(Credentials {
-                    username: decode(user)?,
-                    password: decode(password)?.into(),
-                }),
+                Some((user, password)) if !user.is_empty() && !password.is_empty() => {
+                    Some(Credentials { username: decode(user)?, password: decode(password)?.into() })
+                }
                 // The reference silently connects without credentials, or with an empty half (ADR 2).
-                _ => return error("it has half of the credentials only", "write user:password@ before the host, or nothing"),
+                _ => {
+                    return error(
+                        "it has half of the credentials only",
+                        "write user:password@ before the host, or nothing",
+                    );
+                }
             },
         };
         Ok(Self { scheme, host: host.to_owned(), port, credentials })
@@ -131,7 +153,9 @@ impl fmt::Display for ConnectionUri {
             UriScheme::Ssl => "ssl",
         };
         match &self.credentials {
-            Some(credentials) => write!(f, "{scheme}://{}:*****@{}:{}", credentials.username, self.host, self.port),
+            Some(credentials) => {
+                write!(f, "{scheme}://{}:*****@{}:{}", credentials.username, self.host, self.port)
+            }
             None => write!(f, "{scheme}://{}:{}", self.host, self.port),
         }
     }

@@ -1,1 +1,39 @@
 #![doc = include_str!("../README.md")]
+
+mod acknowledge;
+mod address;
+mod authorize;
+mod counters;
+mod feed;
+mod headers;
+mod intake;
+mod lane;
+mod leaf;
+mod map;
+mod outcome;
+#[cfg(any(test, feature = "test-util"))]
+mod recording;
+mod resolve;
+mod router;
+mod settle;
+mod signal;
+mod stage;
+mod target;
+
+#[cfg(any(test, feature = "test-util"))]
+pub use self::recording::{Answer, RecordingLeaf, RecordingSink, Sent, VecFeed};
+pub use self::{
+    acknowledge::{AcknowledgementSink, NoAcknowledgements},
+    counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
+    feed::{Feed, FeedRecord, Payload},
+    intake::{FeedPolicy, Intake, InternalHeaders},
+    lane::Lane,
+    leaf::{
+        Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
+        Token, Topic, Written,
+    },
+    outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
+    signal::RoutedSignal,
+    stage::{Halt, Immediate, Stage, StageLayer, Staged, StagedFuture},
+    target::{CompiledConnection, CompiledTarget},
+};

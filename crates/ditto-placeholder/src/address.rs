@@ -142,8 +142,8 @@ impl<'a> ResolvedAddress<'a> {
 fn number(text: &str) -> Option<i32> {
     /// The zeros of scripts in the basic plane; their other digits follow.
     const ZEROS: [u32; 24] = [
-        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0,
-        0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0xff10,
+        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
+        0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0xff10,
     ];
     let digits = text.strip_prefix('+').unwrap_or(text);
     let digit = |c: char| {
@@ -153,9 +153,9 @@ fn number(text: &str) -> Option<i32> {
     if digits.is_empty() {
         return None;
     }
-    digits.chars().try_fold(0_i32, |number, c| {
-        number.checked_mul(10)?.checked_add(i32::try_from(digit(c)?).ok()?)
-    })
+    digits
+        .chars()
+        .try_fold(0_i32, |number, c| number.checked_mul(10)?.checked_add(i32::try_from(digit(c)?).ok()?))
 }
 
 fn is_topic(text: &str) -> bool {

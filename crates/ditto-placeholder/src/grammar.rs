@@ -117,14 +117,16 @@ fn pipeline_of(inner: &str, at: usize) -> Result<Pipeline, TemplateError> {
                 let (prefix, name) = text.split_once(':').unwrap_or((text, ""));
                 Placeholder::find(prefix, name).ok_or_else(|| TemplateError::unknown(text, offset(text)))
             };
-            let head = head.map(|text| find(text)).transpose()?;
+            let head = head.map(&find).transpose()?;
             let calls = calls
                 .into_iter()
                 .map(|(function, arguments)| {
                     let arguments = arguments
                         .into_iter()
                         .map(|argument| match argument {
-                            RawArgument::Quoted(quote, text) => Ok(Argument::Quoted { quote, text: text.to_owned() }),
+                            RawArgument::Quoted(quote, text) => {
+                                Ok(Argument::Quoted { quote, text: text.to_owned() })
+                            }
                             RawArgument::Placeholder(text) => find(text).map(Argument::Placeholder),
                         })
                         .collect::<Result<_, _>>()?;
@@ -158,7 +160,9 @@ fn pipeline(i: &str) -> PResult<'_, (Option<&str>, Vec<RawCall<'_>>)> {
             calls.insert(0, first);
             (None, calls)
         }),
-        map((preceded(ws, context("a placeholder such as thing:id", name)), later()), |(head, calls)| (Some(head), calls)),
+        map((preceded(ws, context("a placeholder such as thing:id", name)), later()), |(head, calls)| {
+            (Some(head), calls)
+        }),
     ))
     .parse(i)
 }
@@ -242,11 +246,20 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_place_and_a_remedy() {
-        check("a/{{ thing:ID }}", "invalid placeholder at byte 5: there is no placeholder `thing:ID`; did you mean `thing:id`?");
+        check(
+            "a/{{ thing:ID }}",
+            "invalid placeholder at byte 5: there is no placeholder `thing:ID`; did you mean `thing:id`?",
+        );
         check("{{ }}", "invalid placeholder at byte 3: expected a placeholder such as thing:id");
-        check("{{ thing:id | lower() }}", "invalid placeholder at byte 14: expected a function such as fn:lower()");
+        check(
+            "{{ thing:id | lower() }}",
+            "invalid placeholder at byte 14: expected a function such as fn:lower()",
+        );
         check("{{ fn:default('x) }}", "invalid placeholder at byte 14: expected a closing quote");
-        check(&format!("{{{{ thing:id{} }}}}", " | fn:trim()".repeat(11)), "invalid placeholder at byte 2: more than 10 functions in one placeholder");
+        check(
+            &format!("{{{{ thing:id{} }}}}", " | fn:trim()".repeat(11)),
+            "invalid placeholder at byte 2: more than 10 functions in one placeholder",
+        );
     }
 
     proptest! {

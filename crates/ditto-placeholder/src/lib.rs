@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 
-mod ast;
-mod grammar;
-mod error;
-mod resolve;
 mod address;
+mod ast;
+mod error;
+mod grammar;
+mod resolve;
 
 pub use self::{
     address::{AddressError, KafkaAddress, ResolvedAddress},

@@ -1,13 +1,16 @@
 //! Writing a signal back, as the reference's Ditto mapper does (outbound.md §4.1).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ditto_json::{JsonKind, decode_string, write_escaped, write_string};
 
+use crate::definitions::{HeaderDefinition, header_definition};
 use crate::headers::external_labels;
 use crate::kind::{Category, Subject};
 use crate::resource::MessagePath;
-use crate::signal::{Signal, canonical_path};
+use crate::signal::{EntityKind, Signal, canonical_path};
 use crate::topic::{Action, Channel};
 
 /// How a signal is written.
@@ -159,6 +162,30 @@ impl Signal {
         if let Some(feature) = message.feature {
             begin(out, "ditto-message-feature-id");
             write_string(out, feature);
+        }
+    }
+
+    /// The text of a header that the signal itself says, whatever its headers are (outbound.md §4.1): `ditto-entity-id`,
+    /// of events and errors `response-required`, of events `entity-revision`, of live signals `channel`, and what topic
+    /// and path of a message say.
+    pub fn derived_header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let name = header_definition(name).map(HeaderDefinition::name)?;
+        let is_event = self.category() == Category::Event;
+        let message = self.message_path();
+        match (name, message) {
+            ("ditto-entity-id", _) if self.entity().kind() != EntityKind::None => {
+                Some(format!("{}:{}", self.entity().kind().as_str(), self.entity()).into())
+            }
+            ("response-required", _) if is_event || self.category() == Category::Error => {
+                Some("false".into())
+            }
+            ("entity-revision", _) if is_event => self.revision().map(|revision| revision.to_string().into()),
+            ("channel", _) if self.is_live() => Some("live".into()),
+            ("ditto-message-thing-id", Some(_)) => Some(self.entity().to_string().into()),
+            ("ditto-message-subject", Some(_)) => self.topic_path().subject.map(Cow::Borrowed),
+            ("ditto-message-direction", Some(path)) => Some(if path.to_thing { "TO" } else { "FROM" }.into()),
+            ("ditto-message-feature-id", Some(path)) => path.feature.map(Cow::Borrowed),
+            _ => None,
         }
     }
 

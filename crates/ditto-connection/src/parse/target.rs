@@ -14,7 +14,12 @@ impl Reader<'_> {
             Some(Value::Array(elements)) => elements.as_slice(),
             None | Some(Value::Null) => &[],
             Some(_) => {
-                self.error("/targets", JSON_INVALID, "`targets` is not an array", "put the targets in brackets");
+                self.error(
+                    "/targets",
+                    JSON_INVALID,
+                    "`targets` is not an array",
+                    "put the targets in brackets",
+                );
                 return Vec::new();
             }
         };
@@ -34,9 +39,16 @@ impl Reader<'_> {
             };
             let Some(target) = self.target(&at, members, id) else { continue };
             let label = target.issued_acknowledgement_label.as_ref();
-            if label.is_some() && targets.iter().any(|other| other.issued_acknowledgement_label.as_ref() == label) {
+            if label.is_some()
+                && targets.iter().any(|other| other.issued_acknowledgement_label.as_ref() == label)
+            {
                 let reason = "another target issues the same acknowledgement label";
-                self.error(&format!("{at}/issuedAcknowledgementLabel"), "acknowledgement:label.not.unique", reason, "give each target its own");
+                self.error(
+                    &format!("{at}/issuedAcknowledgementLabel"),
+                    "acknowledgement:label.not.unique",
+                    reason,
+                    "give each target its own",
+                );
             }
             targets.push(target);
         }
@@ -44,21 +56,42 @@ impl Reader<'_> {
     }
 
     /// `None` if the address is refused; other findings leave a target to go on with.
-    fn target(&mut self, at: &str, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Option<Target> {
+    fn target(
+        &mut self,
+        at: &str,
+        members: &Map<String, Value>,
+        id: Option<&ConnectionId>,
+    ) -> Option<Target> {
         let topics = self.topics(at, members);
         let authorization_context = self.strings(members, at, "authorizationContext");
         if authorization_context.is_empty() {
             let reason = "`authorizationContext` names no subject";
-            self.error(at, CONFIGURATION_INVALID, reason, "add the subjects that may read, such as integration:my-team");
+            self.error(
+                at,
+                CONFIGURATION_INVALID,
+                reason,
+                "add the subjects that may read, such as integration:my-team",
+            );
         }
         if let Some(n) = authorization_context.iter().position(String::is_empty) {
-            self.error(&format!("{at}/authorizationContext/{n}"), CONFIGURATION_INVALID, "a subject is empty", "remove it");
+            self.error(
+                &format!("{at}/authorizationContext/{n}"),
+                CONFIGURATION_INVALID,
+                "a subject is empty",
+                "remove it",
+            );
         }
         let header_mapping = self.header_mapping(at, members);
         self.payload_mapping(at, members);
         let label = self.label(at, members, id);
         let address = self.address(at, members)?;
-        Some(Target { address, topics, authorization_context, header_mapping, issued_acknowledgement_label: label })
+        Some(Target {
+            address,
+            topics,
+            authorization_context,
+            header_mapping,
+            issued_acknowledgement_label: label,
+        })
     }
 
     fn address(&mut self, at: &str, members: &Map<String, Value>) -> Option<KafkaAddress> {
@@ -89,10 +122,20 @@ impl Reader<'_> {
         for placeholder in template.placeholders() {
             if !placeholder.is_for_targets() {
                 let reason = format!("placeholder `{placeholder}` cannot be used by targets");
-                self.error(pointer, CONFIGURATION_INVALID, reason, "use thing:, entity:, topic:, header: or connection:id");
+                self.error(
+                    pointer,
+                    CONFIGURATION_INVALID,
+                    reason,
+                    "use thing:, entity:, topic:, header: or connection:id",
+                );
             } else if !placeholder.is_built() {
                 let reason = format!("placeholder `{placeholder}` is not built yet");
-                self.error(pointer, CONFIGURATION_INVALID, reason, "use thing:, entity:, topic:, header: or connection:id");
+                self.error(
+                    pointer,
+                    CONFIGURATION_INVALID,
+                    reason,
+                    "use thing:, entity:, topic:, header: or connection:id",
+                );
             }
         }
     }
@@ -103,11 +146,15 @@ impl Reader<'_> {
             match TopicSubscription::parse(text) {
                 Ok(topic) if topics.contains(&topic) => {}
                 Ok(topic) => topics.push(topic),
-                Err(error) => self.error(&format!("{at}/topics/{n}"), error.code, error.reason, &error.remedy),
+                Err(error) => {
+                    self.error(&format!("{at}/topics/{n}"), error.code, error.reason, &error.remedy)
+                }
             }
         }
         let announces = |topic: &TopicSubscription| topic.topic() == TargetTopic::ConnectionAnnouncements;
-        if topics.iter().any(announces) && members.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1) {
+        if topics.iter().any(announces)
+            && members.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1)
+        {
             let reason = "connection announcements need a client count of 1";
             self.error(&format!("{at}/topics"), CONFIGURATION_INVALID, reason, "set `clientCount` to 1");
         }
@@ -119,7 +166,12 @@ impl Reader<'_> {
             None | Some(Value::Null) => return Vec::new(),
             Some(Value::Object(entries)) => entries,
             Some(_) => {
-                self.error(&format!("{at}/headerMapping"), JSON_INVALID, "`headerMapping` is not an object", "put it in braces");
+                self.error(
+                    &format!("{at}/headerMapping"),
+                    JSON_INVALID,
+                    "`headerMapping` is not an object",
+                    "put it in braces",
+                );
                 return Vec::new();
             }
         };
@@ -133,7 +185,12 @@ impl Reader<'_> {
                     mapping.push((name.clone(), template));
                 }
                 Err(error) => {
-                    self.error(&pointer, CONFIGURATION_INVALID, format!("the value is refused: {error}"), "mend the placeholder");
+                    self.error(
+                        &pointer,
+                        CONFIGURATION_INVALID,
+                        format!("the value is refused: {error}"),
+                        "mend the placeholder",
+                    );
                 }
             }
         }
@@ -144,13 +201,23 @@ impl Reader<'_> {
         for (n, mapper) in self.strings(members, at, "payloadMapping").iter().enumerate() {
             if mapper != "Ditto" || n > 0 {
                 let reason = format!("payload mapper `{mapper}` is not built yet");
-                self.error(&format!("{at}/payloadMapping/{n}"), CONFIGURATION_INVALID, reason, "use Ditto alone, or leave `payloadMapping` out");
+                self.error(
+                    &format!("{at}/payloadMapping/{n}"),
+                    CONFIGURATION_INVALID,
+                    reason,
+                    "use Ditto alone, or leave `payloadMapping` out",
+                );
             }
         }
     }
 
     /// Resolves `{{ connection:id }}` and checks whose label it is.
-    fn label(&mut self, at: &str, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Option<AckLabel> {
+    fn label(
+        &mut self,
+        at: &str,
+        members: &Map<String, Value>,
+        id: Option<&ConnectionId>,
+    ) -> Option<AckLabel> {
         const INVALID: &str = "acknowledgement:label.invalid";
         let pointer = format!("{at}/issuedAcknowledgementLabel");
         let text = self.string(members, at, "issuedAcknowledgementLabel", false)?;
@@ -158,13 +225,20 @@ impl Reader<'_> {
             Ok(label) => label,
             Err(error) => {
                 let error: ditto_protocol::ProtocolError = error;
-                self.error(&pointer, INVALID, error.message(), "write {{connection:id}}: and a name of at least 3 characters");
+                self.error(
+                    &pointer,
+                    INVALID,
+                    error.message(),
+                    "write {{connection:id}}: and a name of at least 3 characters",
+                );
                 return None;
             }
         };
         let id = id?;
         let own = match text.split_once("}}:") {
-            Some((placeholder, name)) if placeholder.trim_start_matches('{').trim() == "connection:id" => format!("{id}:{name}"),
+            Some((placeholder, name)) if placeholder.trim_start_matches('{').trim() == "connection:id" => {
+                format!("{id}:{name}")
+            }
             _ => label.to_string(),
         };
         if own != "live-response" && !own.starts_with(&format!("{id}:")) {

@@ -7,7 +7,9 @@ use super::*;
 #[track_caller]
 fn check(text: &str, expected: Expect) {
     let answer = match Connection::from_json(text) {
-        Ok(connection) => format!("ok {} {:?}", connection.bootstrap_servers().join(","), connection.targets().len()),
+        Ok(connection) => {
+            format!("ok {} {:?}", connection.bootstrap_servers().join(","), connection.targets().len())
+        }
         Err(report) => report.to_string(),
     };
     expected.assert_eq(&answer);
@@ -75,8 +77,16 @@ fn all_findings_at_once_with_their_places() {
 
 #[test]
 fn hosts_are_split_and_joined_with_the_uri() {
-    check(&with("/specificConfig/bootstrapServers", json!(" a:1,,b:2 a:1, ")), expect!["ok a:1,b:2,kafka:9092 1"]);
-    check(&with("/specificConfig/bootstrapServers", json!("kafka_1:9092")), expect!["1:124: error at /specificConfig/bootstrapServers: `kafka_1:9092` is no broker address; write host:port with a port from 1 to 65535"]);
+    check(
+        &with("/specificConfig/bootstrapServers", json!(" a:1,,b:2 a:1, ")),
+        expect!["ok a:1,b:2,kafka:9092 1"],
+    );
+    check(
+        &with("/specificConfig/bootstrapServers", json!("kafka_1:9092")),
+        expect![
+            "1:124: error at /specificConfig/bootstrapServers: `kafka_1:9092` is no broker address; write host:port with a port from 1 to 65535"
+        ],
+    );
 }
 
 #[test]
@@ -95,14 +105,20 @@ fn what_is_not_built_is_refused_and_never_ignored() {
         assert_eq!(report.findings().len(), 1, "{report}");
         assert!(report.findings()[0].pointer.starts_with(pointer), "{report}");
     }
-    for (pointer, value) in [("/sources", json!([])), ("/sshTunnel", Value::Null), ("/targets/0/payloadMapping", json!(["Ditto"]))] {
+    for (pointer, value) in [
+        ("/sources", json!([])),
+        ("/sshTunnel", Value::Null),
+        ("/targets/0/payloadMapping", json!(["Ditto"])),
+    ] {
         assert!(Connection::from_json(&with(pointer, value)).is_ok(), "{pointer}");
     }
 }
 
 #[test]
 fn doubtful_things_are_warned_about() {
-    let warned = |text: &str| Connection::from_json(text).unwrap().warnings().iter().map(|w| w.pointer.clone()).collect::<Vec<_>>();
+    let warned = |text: &str| {
+        Connection::from_json(text).unwrap().warnings().iter().map(|w| w.pointer.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(warned(&with("/uri", json!("tcp://u:p@kafka:9092"))), ["/specificConfig"]);
     assert_eq!(warned(&with("/failoverEnabled", json!(false))), ["/failoverEnabled"]);
     assert_eq!(warned(&minimal().to_string()), [""; 0]);

@@ -1,0 +1,222 @@
+//! Acknowledgements: one pure function of all outcomes of a signal (outbound.md §6).
+
+use std::sync::Arc;
+
+use ditto_protocol::{AckLabel, Acknowledgement, Acknowledgements, Category, EntityKind, Signal};
+use serde_json::{Map, Value, json};
+use smallvec::SmallVec;
+
+use crate::leaf::{Completion, Delivered, Token, Written};
+use crate::outcome::{DeliverError, DeliverErrorKind, Outcome};
+use crate::signal::RoutedSignal;
+use crate::target::{CompiledConnection, CompiledTarget};
+
+/// Where acknowledgements go.
+pub trait AcknowledgementSink: Send {
+    /// Takes what is said of one signal. Must not block.
+    fn send(&mut self, acknowledgements: Acknowledgements);
+}
+
+/// A sink for feeds that nobody asks for acknowledgements of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoAcknowledgements;
+
+impl AcknowledgementSink for NoAcknowledgements {
+    fn send(&mut self, _: Acknowledgements) {}
+}
+
+/// The label that stands for the answer to a live signal.
+const LIVE_RESPONSE: &str = "live-response";
+
+/// What is known so far about a signal whose requester wants to know.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    signal: Arc<RoutedSignal>,
+    connections: Vec<OfConnection>,
+}
+
+#[derive(Debug)]
+struct OfConnection {
+    connection: Arc<CompiledConnection>,
+    /// The targets that issue a label that is asked for, in the order of the definition.
+    targets: Vec<OfTarget>,
+}
+
+#[derive(Debug)]
+struct OfTarget {
+    target: Arc<CompiledTarget>,
+    label: Box<str>,
+    /// Whether it may say that nothing was published.
+    may_be_weak: bool,
+    /// Ended without a record, in failure.
+    failure: Option<DeliverError>,
+    records: SmallVec<[OfRecord; 1]>,
+}
+
+#[derive(Debug)]
+struct OfRecord {
+    token: Token,
+    written: Option<Written>,
+    result: Option<Result<Delivered, DeliverError>>,
+}
+
+impl Ledger {
+    /// A ledger, if a label is asked for that a target of these connections issues.
+    pub(crate) fn open(
+        signal: &Arc<RoutedSignal>,
+        connections: &[Arc<CompiledConnection>],
+    ) -> Option<Box<Self>> {
+        if !connections.iter().any(|connection| connection.issues_labels()) {
+            return None;
+        }
+        let message = signal.signal();
+        if message.entity().kind() == EntityKind::None {
+            return None;
+        }
+        let requested = message.headers().requested_acks();
+        let only_built_in = requested.iter().all(|label| AckLabel::BUILT_IN.contains(&label.as_str()));
+        let of_target = |target: &Arc<CompiledTarget>| {
+            let label = target.issued_label()?;
+            let is_requested = match label {
+                LIVE_RESPONSE => awaits_live_response(message),
+                label => requested.iter().any(|requested| requested == label),
+            };
+            is_requested.then(|| OfTarget {
+                target: target.clone(),
+                label: label.into(),
+                may_be_weak: !only_built_in && requested.iter().any(|requested| requested == label),
+                failure: None,
+                records: SmallVec::new(),
+            })
+        };
+        let connections: Vec<_> = connections
+            .iter()
+            .filter(|connection| connection.admits(signal))
+            .map(|connection| OfConnection {
+                connection: connection.clone(),
+                targets: connection.targets().iter().filter_map(of_target).collect(),
+            })
+            .filter(|of_connection| !of_connection.targets.is_empty())
+            .collect();
+        (!connections.is_empty()).then(|| Box::new(Self { signal: signal.clone(), connections }))
+    }
+
+    fn of_target(&mut self, target: &Arc<CompiledTarget>) -> Option<&mut OfTarget> {
+        let mut targets = self.connections.iter_mut().flat_map(|of_connection| &mut of_connection.targets);
+        targets.find(|of_target| Arc::ptr_eq(&of_target.target, target))
+    }
+
+    /// What was handed to the client.
+    pub(crate) fn enqueued(&mut self, target: &Arc<CompiledTarget>, token: Token, written: Written) {
+        if let Some(of_target) = self.of_target(target) {
+            of_target.records.push(OfRecord { token, written: Some(written), result: None });
+        }
+    }
+
+    /// How a record ended.
+    pub(crate) fn completed(&mut self, target: &Arc<CompiledTarget>, completion: &Completion) {
+        let Some(of_target) = self.of_target(target) else { return };
+        let result = Some(completion.result.clone());
+        match of_target
+            .records
+            .iter_mut()
+            .find(|record| record.token == completion.token && record.result.is_none())
+        {
+            Some(record) => record.result = result,
+            // It never reached the client's queue.
+            None => of_target.records.push(OfRecord { token: completion.token, written: None, result }),
+        }
+    }
+
+    /// A target ended without any record.
+    pub(crate) fn ended(&mut self, target: &Arc<CompiledTarget>, outcome: &Outcome) {
+        if let (Some(of_target), Outcome::Failed(error)) = (self.of_target(target), outcome) {
+            of_target.failure = Some(error.clone());
+        }
+    }
+
+    /// What is to be said, once every outcome is final: of each connection the weak ones first, then those of sends.
+    pub(crate) fn acknowledgements(&self) -> impl Iterator<Item = Acknowledgements> {
+        self.connections.iter().flat_map(|of_connection| {
+            let signal = self.signal.signal();
+            let weak = of_connection
+                .targets
+                .iter()
+                .filter(|of_target| of_target.is_silent() && of_target.may_be_weak);
+            let weak = weak.map(|of_target| {
+                Acknowledgement::weak(
+                    signal,
+                    &of_target.label,
+                    "the signal was not published: no topic, namespace or \
+                                      subject of this target matched, or it was dropped",
+                )
+            });
+            let sent = of_connection.targets.iter().flat_map(|of_target| {
+                let failure = of_target.failure.iter().map(failed);
+                let records = of_target.records.iter().map(|record| record.answer(&of_connection.connection));
+                failure.chain(records).map(|(status, value)| {
+                    let id = of_connection.connection.id();
+                    Acknowledgement::of_send(signal, id, &of_target.label, status, value)
+                })
+            });
+            let weak = Acknowledgements::of(signal, weak.collect());
+            weak.into_iter().chain(Acknowledgements::of(signal, sent.collect()))
+        })
+    }
+}
+
+impl OfTarget {
+    fn is_silent(&self) -> bool {
+        self.failure.is_none() && self.records.is_empty()
+    }
+}
+
+impl OfRecord {
+    /// Status and JSON text of the value.
+    fn answer(&self, connection: &CompiledConnection) -> (u16, Option<String>) {
+        match (&self.result, &self.written) {
+            (Some(Err(error)), _) => failed(error),
+            (Some(Ok(delivered)), Some(written)) if connection.is_debug_enabled() => {
+                (200, Some(metadata(written, delivered)))
+            }
+            _ => (204, None),
+        }
+    }
+}
+
+/// A `live-response` is due for live messages and commands that want a response (outbound.md §6.1).
+fn awaits_live_response(signal: &Signal) -> bool {
+    signal.headers().is_response_required()
+        && (signal.is_message() || signal.is_live() && signal.category() == Category::Command)
+}
+
+fn failed(error: &DeliverError) -> (u16, Option<String>) {
+    let code = match error.kind() {
+        DeliverErrorKind::AddressInvalid => Some("connectivity:connection.configuration.invalid"),
+        DeliverErrorKind::AddressUnresolved => Some("placeholder:unresolved"),
+        _ => None,
+    };
+    let mut value = Map::new();
+    if let Some(code) = code {
+        value.insert("error".to_owned(), code.into());
+    }
+    value.insert("message".to_owned(), error.to_string().into());
+    value.insert("description".to_owned(), error.kind().remedy().into());
+    (error.kind().status(), Some(Value::Object(value).to_string()))
+}
+
+/// Metadata of a record, in the order of the reference.
+fn metadata(written: &Written, delivered: &Delivered) -> String {
+    let mut value = Map::new();
+    if let Some(timestamp) = delivered.timestamp_ms {
+        value.insert("timestamp".to_owned(), timestamp.into());
+    }
+    value.insert("serializedKeySize".to_owned(), written.key_size.map_or(json!(-1), |size| json!(size)));
+    value.insert("serializedValueSize".to_owned(), written.value_size.into());
+    value.insert("topic".to_owned(), written.topic.as_str().into());
+    value.insert("partition".to_owned(), delivered.partition.into());
+    if let Some(offset) = delivered.offset {
+        value.insert("offset".to_owned(), offset.into());
+    }
+    Value::Object(value).to_string()
+}

@@ -1,0 +1,42 @@
+//! Where signals come from, seen from the pipeline.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+/// One record of a feed.
+#[derive(Debug, Clone)]
+pub struct FeedRecord<T> {
+    /// The message text.
+    pub payload: Payload,
+    /// Transport headers; looked at only where the feed is trusted.
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The feed's claim check.
+    pub ticket: T,
+}
+
+/// What a record of a feed carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// A message.
+    Text(Bytes),
+    /// Nothing (a tombstone, an empty line).
+    Empty,
+    /// More than the feed hands over; its length in bytes.
+    Oversized(usize),
+}
+
+/// A source of signals.
+///
+/// The pipeline settles a record's ticket exactly once, when the outcome of every target is final.
+pub trait Feed {
+    /// The claim check of one record.
+    type Ticket: Copy + fmt::Debug;
+
+    /// The next records in feed order; `None` once the feed has ended. Stores the waker if there are none yet.
+    fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<FeedRecord<Self::Ticket>>>>;
+
+    /// Takes what has settled since the last call, in the order of settlement, and leaves `tickets` empty.
+    fn settle(&mut self, tickets: &mut Vec<Self::Ticket>);
+}

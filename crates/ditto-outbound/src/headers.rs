@@ -1,0 +1,68 @@
+//! Record headers: the first stage of the deliver stack (outbound.md §4.1, §4.2).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ditto_placeholder::Resolution;
+
+use crate::authorize::Readable;
+use crate::leaf::{HeaderName, RecordHeaders, Token};
+use crate::map::Mapped;
+use crate::resolve::Values;
+use crate::signal::RoutedSignal;
+use crate::stage::{Halt, Stage};
+use crate::target::{CompiledTarget, HeaderValue};
+
+/// The content type of Ditto Protocol JSON.
+const DITTO_PROTOCOL: Bytes = Bytes::from_static(b"application/vnd.eclipse.ditto+json");
+
+/// A message with its record headers.
+#[derive(Debug)]
+pub(crate) struct WithHeaders {
+    pub(crate) token: Token,
+    pub(crate) signal: Readable<Arc<RoutedSignal>>,
+    pub(crate) target: Arc<CompiledTarget>,
+    pub(crate) payload: Bytes,
+    pub(crate) headers: RecordHeaders,
+}
+
+/// Puts the mapper's headers, those of the target's header mapping, and at last the connection's id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MapHeaders;
+
+impl Stage<Mapped> for MapHeaders {
+    type Output = WithHeaders;
+
+    fn apply(&self, Mapped { token, signal, target, payload }: Mapped) -> Result<WithHeaders, Halt> {
+        let mut headers = RecordHeaders::new();
+        headers.push((HeaderName::Static("content-type"), DITTO_PROTOCOL));
+        if let Some(id) = signal.get().signal().headers().correlation_id() {
+            headers.push((HeaderName::Static("correlation-id"), id.shared_text().into_bytes()));
+        }
+        let values = Values { signal: signal.get(), target: &target };
+        for (name, value) in target.headers() {
+            let value = match value {
+                HeaderValue::Constant(value) => value.clone(),
+                HeaderValue::Template(template) => {
+                    let mut text = String::new();
+                    match template.resolve_into(&values, &mut text) {
+                        Resolution::Resolved => text.into(),
+                        // This header is left out; the others and the message go on.
+                        Resolution::Unresolved => continue,
+                    }
+                }
+            };
+            put(&mut headers, name.clone(), value);
+        }
+        put(&mut headers, HeaderName::Static("ditto-connection-id"), target.connection_id_bytes().clone());
+        Ok(WithHeaders { token, signal, target, payload, headers })
+    }
+}
+
+/// Puts a header in place of that of exactly this name.
+fn put(headers: &mut RecordHeaders, name: HeaderName, value: Bytes) {
+    match headers.iter_mut().find(|(known, _)| known.as_str() == name.as_str()) {
+        Some((_, old)) => *old = value,
+        None => headers.push((name, value)),
+    }
+}

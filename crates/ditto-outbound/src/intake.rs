@@ -1,0 +1,217 @@
+//! From a feed's record to a signal and who may get it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ditto_authorization::Grants;
+use ditto_protocol::{
+    Category, EntityKind, ErrorCode, Headers, Limits, ProtocolError, Signal, header_definition,
+};
+use serde::Deserialize;
+
+use crate::counters::FeedDrop;
+use crate::feed::Payload;
+use crate::signal::{Audience, RoutedSignal};
+
+/// What a feed's owner says of it.
+#[derive(Debug, Clone, Default)]
+pub struct FeedPolicy {
+    /// Whether internal headers count.
+    pub internal_headers: InternalHeaders,
+    /// Bounds of a message.
+    pub limits: Limits,
+}
+
+/// Whether internal headers (`ditto-read-subjects`, …) of a feed count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InternalHeaders {
+    /// They decide who may read: whoever writes the feed decides that.
+    Trust,
+    /// They are gone before anything looks at the signal. Things may then be read by these subjects: none, but for
+    /// tests and demos.
+    Strip {
+        /// Who may read every thing.
+        default_read_subjects: Vec<String>,
+    },
+}
+
+impl Default for InternalHeaders {
+    fn default() -> Self {
+        Self::Strip { default_read_subjects: Vec::new() }
+    }
+}
+
+/// Why a record is no signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    reason: FeedDrop,
+    detail: String,
+}
+
+impl Refusal {
+    /// The reason under which it is counted.
+    pub fn reason(&self) -> FeedDrop {
+        self.reason
+    }
+
+    /// What is wrong with it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// Decodes the records of one feed.
+#[derive(Debug)]
+pub struct Intake {
+    limits: Limits,
+    trusts: bool,
+    default_grants: Arc<Grants>,
+    /// Grants by the text of their headers: a fleet has few different ones.
+    grants: HashMap<Box<str>, Arc<Grants>>,
+    /// Reused to look up.
+    key: String,
+}
+
+/// Cached grants, and the longest text that is worth it, in bytes.
+const MAX_CACHED: usize = 4096;
+const MAX_KEY: usize = 4096;
+
+impl Intake {
+    /// An intake by the rules of a feed.
+    pub fn new(policy: FeedPolicy) -> Self {
+        let (trusts, default_read_subjects) = match policy.internal_headers {
+            InternalHeaders::Trust => (true, Vec::new()),
+            InternalHeaders::Strip { default_read_subjects } => (false, default_read_subjects),
+        };
+        Self {
+            limits: policy.limits,
+            trusts,
+            default_grants: Arc::new(Grants::of_subjects(default_read_subjects)),
+            grants: HashMap::new(),
+            key: String::new(),
+        }
+    }
+
+    /// Decodes a record with its transport headers.
+    ///
+    /// # Errors
+    /// Why it is no signal; it is to be dropped.
+    pub fn decode(
+        &mut self,
+        payload: Payload,
+        record_headers: &[(Bytes, Bytes)],
+    ) -> Result<RoutedSignal, Refusal> {
+        let text = match payload {
+            Payload::Text(text) if text.iter().all(u8::is_ascii_whitespace) => {
+                return Err(refusal(FeedDrop::Empty, "the record has no text"));
+            }
+            Payload::Text(text) => text,
+            Payload::Empty => return Err(refusal(FeedDrop::Empty, "the record has no payload")),
+            Payload::Oversized(bytes) => {
+                let detail = format!("the message has {bytes} bytes, more than {}", self.limits.max_bytes);
+                return Err(refusal(FeedDrop::TooLarge, detail));
+            }
+        };
+        let mut signal = Signal::decode(text, &self.limits).map_err(|error| Refusal::from(&error))?;
+        if self.trusts {
+            overlay(signal.headers_mut(), record_headers)?;
+        } else {
+            signal.headers_mut().strip_internal();
+        }
+        let audience = self.audience(&signal)?;
+        Ok(RoutedSignal::new(signal, audience))
+    }
+
+    fn audience(&mut self, signal: &Signal) -> Result<Audience, Refusal> {
+        let entity = signal.entity().kind();
+        if signal.category() == Category::Announcement && entity == EntityKind::Policy {
+            return announced_subjects(signal).map(Audience::Subjects);
+        }
+        if signal.category() == Category::Announcement && entity == EntityKind::Connection {
+            return Ok(Audience::OwnConnection);
+        }
+        if !self.trusts {
+            return Ok(Audience::Subjects(self.default_grants.clone()));
+        }
+        self.granted(signal.headers()).map(Audience::Subjects)
+    }
+
+    /// Who may read by the internal headers. Without them: nobody.
+    fn granted(&mut self, headers: &Headers) -> Result<Arc<Grants>, Refusal> {
+        let read = headers.text("ditto-read-subjects");
+        let revoked = headers.text("ditto-read-revoked-subjects");
+        let partial = headers.text("ditto-partial-access-paths");
+        self.key.clear();
+        for text in [&read, &revoked, &partial] {
+            self.key.push_str(text.as_deref().unwrap_or_default());
+            // No JSON holds it unescaped, so the parts cannot run into each other.
+            self.key.push('\0');
+        }
+        if let Some(known) = self.grants.get(self.key.as_str()) {
+            return Ok(known.clone());
+        }
+        let grants = Grants::parse(read.as_deref(), revoked.as_deref(), partial.as_deref())
+            .map(Arc::new)
+            .map_err(|error| refusal(FeedDrop::InvalidReadSubjects, error.to_string()))?;
+        if self.key.len() <= MAX_KEY {
+            if self.grants.len() >= MAX_CACHED {
+                self.grants.clear();
+            }
+            self.grants.insert(self.key.as_str().into(), grants.clone());
+        }
+        Ok(grants)
+    }
+}
+
+/// Internal headers of the record win over those of the message.
+fn overlay(headers: &mut Headers, record_headers: &[(Bytes, Bytes)]) -> Result<(), Refusal> {
+    for (name, value) in record_headers {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        if !header_definition(name).is_some_and(|definition| definition.is_internal()) {
+            continue;
+        }
+        let Ok(text) = std::str::from_utf8(value) else {
+            return Err(refusal(
+                FeedDrop::InvalidReadSubjects,
+                format!("record header `{name}` is not utf-8"),
+            ));
+        };
+        headers
+            .set(name, text)
+            .map_err(|error| refusal(FeedDrop::InvalidReadSubjects, error.message().to_owned()))?;
+    }
+    Ok(())
+}
+
+/// The subjects that a policy announcement is about: only they may get it (design §3, invariant 2).
+fn announced_subjects(signal: &Signal) -> Result<Arc<Grants>, Refusal> {
+    #[derive(Deserialize)]
+    struct Value {
+        #[serde(rename = "subjectIds")]
+        subject_ids: Vec<Box<str>>,
+    }
+    let value: Value = serde_json::from_str(signal.value().unwrap_or_default()).map_err(|error| {
+        refusal(
+            FeedDrop::NotDittoProtocol,
+            format!("the announcement names no subjects in `subjectIds`: {error}"),
+        )
+    })?;
+    Ok(Arc::new(Grants::of_subjects(value.subject_ids)))
+}
+
+fn refusal(reason: FeedDrop, detail: impl Into<String>) -> Refusal {
+    Refusal { reason, detail: detail.into() }
+}
+
+impl From<&ProtocolError> for Refusal {
+    fn from(error: &ProtocolError) -> Self {
+        let reason = match error.code() {
+            ErrorCode::MESSAGE_TOO_LARGE => FeedDrop::TooLarge,
+            ErrorCode::MESSAGE_TOO_DEEP => FeedDrop::TooDeep,
+            ErrorCode::MESSAGE_NOT_UTF8 => FeedDrop::InvalidUtf8,
+            _ => FeedDrop::NotDittoProtocol,
+        };
+        refusal(reason, error.to_string())
+    }
+}

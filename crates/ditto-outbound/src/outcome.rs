@@ -1,0 +1,180 @@
+//! How a signal ends for one target. There is no fourth way.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How one signal ended for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every record of the signal for this target was acknowledged by the brokers.
+    Published,
+    /// Left out on purpose.
+    Dropped(DropReason),
+    /// Lost unless somebody acts.
+    Failed(DeliverError),
+}
+
+/// Why a selected target gets nothing of a signal, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// No subject of the target may read the signal.
+    NotReadable,
+    /// Each subject of the target that may read the signal may read a part of it only, and views are not built yet.
+    Restricted,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Self; 2] = [Self::NotReadable, Self::Restricted];
+
+    /// The name under which this reason is counted and explained.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotReadable => "not-readable",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotReadable => "no subject of the target may read this signal",
+            Self::Restricted => "the target's subjects may read parts of this signal only",
+        })
+    }
+}
+
+/// Why a signal could not be delivered to a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverError {
+    kind: DeliverErrorKind,
+    detail: Arc<str>,
+}
+
+/// The ways in which a delivery fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeliverErrorKind {
+    /// A placeholder of the address has no value for this signal.
+    AddressUnresolved,
+    /// The resolved address is no legal topic or partition.
+    AddressInvalid,
+    /// The brokers or the client refused this record.
+    Record(Refusal),
+    /// The topic cannot be written to: unknown, or not permitted.
+    Target(Refusal),
+    /// The cluster cannot be reached or refuses us.
+    Connection(Refusal),
+    /// The producer itself broke.
+    Producer(Refusal),
+}
+
+/// What an acknowledgement says of a refused record (outbound.md §6.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// Whether the reference calls this error retriable: status 500, otherwise 400.
+    pub retriable: bool,
+}
+
+impl DeliverErrorKind {
+    /// The names under which failures are counted, in the order of their counters.
+    pub const NAMES: [&'static str; 6] =
+        ["address-unresolved", "address-invalid", "record", "target", "connection", "producer"];
+
+    /// The name under which this kind is counted and explained.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or_default()
+    }
+
+    /// The position of this kind's counter in [`Self::NAMES`].
+    pub fn index(self) -> usize {
+        match self {
+            Self::AddressUnresolved => 0,
+            Self::AddressInvalid => 1,
+            Self::Record(_) => 2,
+            Self::Target(_) => 3,
+            Self::Connection(_) => 4,
+            Self::Producer(_) => 5,
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::AddressUnresolved => {
+                "use a placeholder that every signal of this target has, or a key that is constant"
+            }
+            Self::AddressInvalid => {
+                "make the placeholders of the address resolve to a legal topic and partition"
+            }
+            Self::Record(_) => "check the size, key and partition of the record against the topic's limits",
+            Self::Target(_) => "create the topic, or permit the connection's user to write to it",
+            Self::Connection(_) => "check brokers, user, password and certificates of the connection",
+            Self::Producer(_) => "the producer is made anew; send the signal again",
+        }
+    }
+
+    /// The status of the acknowledgement (outbound.md §6.4; an unresolved address is 400, design §8).
+    pub fn status(self) -> u16 {
+        match self {
+            Self::AddressUnresolved | Self::AddressInvalid => 400,
+            Self::Record(refusal)
+            | Self::Target(refusal)
+            | Self::Connection(refusal)
+            | Self::Producer(refusal) => {
+                if refusal.retriable {
+                    500
+                } else {
+                    400
+                }
+            }
+        }
+    }
+}
+
+impl DeliverError {
+    /// An error of a publishing client; `detail` is its own text.
+    pub fn new(kind: DeliverErrorKind, detail: impl Into<Arc<str>>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// A placeholder of `template` has no value.
+    pub fn address_unresolved(template: &str) -> Self {
+        Self::new(DeliverErrorKind::AddressUnresolved, template)
+    }
+
+    /// `reason` says what is wrong with the resolved address.
+    pub fn address_invalid(reason: &dyn fmt::Display) -> Self {
+        Self::new(DeliverErrorKind::AddressInvalid, reason.to_string())
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> DeliverErrorKind {
+        self.kind
+    }
+
+    /// The text of the failure's cause.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for DeliverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = &*self.detail;
+        match self.kind {
+            DeliverErrorKind::AddressUnresolved => {
+                write!(f, "address `{detail}` has a placeholder without a value")
+            }
+            DeliverErrorKind::AddressInvalid => write!(f, "invalid address: {detail}"),
+            DeliverErrorKind::Record(_) => write!(f, "record refused: {detail}"),
+            DeliverErrorKind::Target(_) => write!(f, "topic refused: {detail}"),
+            DeliverErrorKind::Connection(_) => write!(f, "cluster not available: {detail}"),
+            DeliverErrorKind::Producer(_) => write!(f, "producer failed: {detail}"),
+        }
+    }
+}
+
+impl std::error::Error for DeliverError {}

@@ -1,0 +1,126 @@
+//! Which targets a signal is for: kind → namespace → granted subject → targets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ditto_protocol::TargetTopic;
+
+use crate::acknowledge::Ledger;
+use crate::signal::{Audience, RoutedSignal};
+use crate::target::{CompiledConnection, CompiledTarget};
+
+/// A target of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TargetRef {
+    /// Index of the connection in the lane.
+    pub(crate) connection: usize,
+    /// Index of the target in the connection's definition.
+    pub(crate) target: usize,
+}
+
+/// The inverted index of a lane's targets. Cost grows with the targets that match, not with those that exist.
+#[derive(Debug)]
+pub(crate) struct Router {
+    connections: Vec<Arc<CompiledConnection>>,
+    kinds: HashMap<TargetTopic, KindIndex>,
+}
+
+/// The targets of one kind of signal.
+#[derive(Debug, Default)]
+struct KindIndex {
+    any_namespace: SubjectIndex,
+    by_namespace: HashMap<Box<str>, SubjectIndex>,
+}
+
+/// Targets by the subjects of their authorization context.
+#[derive(Debug, Default)]
+struct SubjectIndex {
+    all: Vec<TargetRef>,
+    by_subject: HashMap<Box<str>, Vec<TargetRef>>,
+}
+
+impl Router {
+    pub(crate) fn new(connections: Vec<Arc<CompiledConnection>>) -> Self {
+        let mut kinds = HashMap::<TargetTopic, KindIndex>::new();
+        for (connection, definition) in connections.iter().enumerate() {
+            for (target, compiled) in definition.targets().iter().enumerate() {
+                let at = TargetRef { connection, target };
+                for subscription in compiled.topics() {
+                    kinds.entry(subscription.topic()).or_default().add(
+                        subscription.topic(),
+                        subscription.namespaces(),
+                        compiled,
+                        at,
+                    );
+                }
+            }
+        }
+        Self { connections, kinds }
+    }
+
+    /// Appends the targets that `signal` is for, each once, in the order of connections and their definitions.
+    pub(crate) fn select(&self, signal: &RoutedSignal, selected: &mut Vec<TargetRef>) {
+        let Some(kind) = signal.signal().target_topic().and_then(|topic| self.kinds.get(&topic)) else {
+            return;
+        };
+        kind.any_namespace.select(signal.audience(), selected);
+        if !kind.by_namespace.is_empty()
+            && let Some(namespace) = signal.signal().entity().namespace()
+            && let Some(index) = kind.by_namespace.get(namespace)
+        {
+            index.select(signal.audience(), selected);
+        }
+        if selected.len() > 1 {
+            // A target with several matching topics or subjects publishes once (outbound.md §2).
+            selected.sort_unstable();
+            selected.dedup();
+        }
+        selected.retain(|at| {
+            self.connections.get(at.connection).is_some_and(|connection| connection.admits(signal))
+                && self.target(*at).is_some_and(|target| !signal.is_revoked_for(target))
+        });
+    }
+
+    pub(crate) fn target(&self, at: TargetRef) -> Option<&Arc<CompiledTarget>> {
+        self.connections.get(at.connection)?.targets().get(at.target)
+    }
+
+    /// The ledger of a signal whose requester wants an acknowledgement that a connection here issues.
+    pub(crate) fn ledger(&self, signal: &Arc<RoutedSignal>) -> Option<Box<Ledger>> {
+        Ledger::open(signal, &self.connections)
+    }
+}
+
+impl KindIndex {
+    fn add(&mut self, topic: TargetTopic, namespaces: &[String], target: &CompiledTarget, at: TargetRef) {
+        // Namespaces have no effect on connection announcements (topics.md §1).
+        if namespaces.is_empty() || topic == TargetTopic::ConnectionAnnouncements {
+            return self.any_namespace.add(target, at);
+        }
+        for namespace in namespaces {
+            self.by_namespace.entry(namespace.as_str().into()).or_default().add(target, at);
+        }
+    }
+}
+
+impl SubjectIndex {
+    fn add(&mut self, target: &CompiledTarget, at: TargetRef) {
+        self.all.push(at);
+        for subject in target.context().subjects() {
+            self.by_subject.entry(subject.into()).or_default().push(at);
+        }
+    }
+
+    fn select(&self, audience: &Audience, selected: &mut Vec<TargetRef>) {
+        match audience {
+            Audience::OwnConnection => selected.extend_from_slice(&self.all),
+            Audience::Subjects(grants) => {
+                for subject in grants.readers() {
+                    if let Some(targets) = self.by_subject.get(subject) {
+                        selected.extend_from_slice(targets);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is in flight, and when a ticket settles.
+
+use std::sync::Arc;
+
+use slab::Slab;
+use smallvec::SmallVec;
+use tracing::{error, info};
+
+use crate::acknowledge::{AcknowledgementSink, Ledger};
+use crate::counters::LaneCounters;
+use crate::leaf::{Completion, Token, Written};
+use crate::outcome::{DropReason, Outcome};
+use crate::target::CompiledTarget;
+
+/// Signals and records in flight of one lane.
+///
+/// INVARIANT: a ticket settles once, when each selected target of its signal has its outcome and every record of it
+/// is acknowledged or refused; so a feed never moves past a record that is still on its way.
+pub(crate) struct Settlement<T> {
+    signals: Slab<SignalInFlight<T>>,
+    records: Slab<RecordInFlight>,
+    settled: Vec<T>,
+    acknowledgements: Box<dyn AcknowledgementSink>,
+    counters: Arc<LaneCounters>,
+}
+
+/// A signal in flight.
+pub(crate) type SignalKey = usize;
+
+#[derive(Debug)]
+struct SignalInFlight<T> {
+    ticket: T,
+    /// Targets without an outcome, plus one while the signal is being routed.
+    open: u32,
+    targets: SmallVec<[TargetInFlight; 1]>,
+    /// Only for signals whose requester wants to know.
+    ledger: Option<Box<Ledger>>,
+}
+
+#[derive(Debug)]
+struct TargetInFlight {
+    target: Arc<CompiledTarget>,
+    open_records: u32,
+    /// The first outcome of a record that was not published.
+    unpublished: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RecordInFlight {
+    signal: SignalKey,
+    /// Index in the signal's `targets`.
+    target: usize,
+}
+
+impl<T> Settlement<T> {
+    pub(crate) fn new(acknowledgements: Box<dyn AcknowledgementSink>, counters: Arc<LaneCounters>) -> Self {
+        Self { signals: Slab::new(), records: Slab::new(), settled: Vec::new(), acknowledgements, counters }
+    }
+
+    /// Whether everything has settled.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.signals.is_empty()
+    }
+
+    /// Signals that have not settled.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.signals.len()
+    }
+
+    /// Tickets to hand back to the feed.
+    pub(crate) fn settled(&mut self) -> &mut Vec<T> {
+        &mut self.settled
+    }
+
+    /// Settles a record that is no signal or has no target.
+    pub(crate) fn settle(&mut self, ticket: T, ledger: Option<Box<Ledger>>) {
+        self.acknowledge(ledger);
+        self.settled.push(ticket);
+    }
+
+    /// Starts routing of a signal; [`Self::routed`] ends it.
+    pub(crate) fn begin(&mut self, ticket: T, ledger: Option<Box<Ledger>>) -> SignalKey {
+        self.signals.insert(SignalInFlight { ticket, open: 1, targets: SmallVec::new(), ledger })
+    }
+
+    /// Adds a selected target; returns its index within the signal.
+    pub(crate) fn select(&mut self, signal: SignalKey, target: &Arc<CompiledTarget>) -> usize {
+        target.counters().select();
+        let Some(entry) = self.signals.get_mut(signal) else { return 0 };
+        entry.open += 1;
+        entry.targets.push(TargetInFlight { target: target.clone(), open_records: 0, unpublished: None });
+        entry.targets.len() - 1
+    }
+
+    /// Adds a record of a selected target. All records of a target are added before one of them is enqueued.
+    pub(crate) fn open_record(&mut self, signal: SignalKey, target: usize) -> Token {
+        if let Some(entry) = self.signals.get_mut(signal).and_then(|s| s.targets.get_mut(target)) {
+            entry.open_records += 1;
+        }
+        let key = self.records.insert(RecordInFlight { signal, target });
+        // The window is bounded by the feed's span and the permits, far below 2^32.
+        Token::try_from(key).unwrap_or(Token::MAX)
+    }
+
+    /// Remembers what was handed to the leaf, for the acknowledgement.
+    pub(crate) fn enqueued(&mut self, token: Token, written: Written) {
+        let Some(record) = self.records.get(token as usize) else { return };
+        if let Some(signal) = self.signals.get_mut(record.signal)
+            && let Some(target) = signal.targets.get(record.target)
+            && let Some(ledger) = &mut signal.ledger
+        {
+            ledger.enqueued(&target.target, token, written);
+        }
+    }
+
+    /// A record has its result.
+    pub(crate) fn complete(&mut self, completion: Completion) {
+        let Some(record) = self.records.try_remove(completion.token as usize) else { return };
+        if let Some(signal) = self.signals.get_mut(record.signal)
+            && let Some(target) = signal.targets.get(record.target)
+            && let Some(ledger) = &mut signal.ledger
+        {
+            ledger.completed(&target.target, &completion);
+        }
+        self.close_record(record, completion.result.err().map(Outcome::Failed));
+    }
+
+    /// A record was left out on purpose on its way to the leaf.
+    pub(crate) fn drop_record(&mut self, token: Token, reason: DropReason) {
+        let Some(record) = self.records.try_remove(token as usize) else { return };
+        self.close_record(record, Some(Outcome::Dropped(reason)));
+    }
+
+    fn close_record(&mut self, record: RecordInFlight, unpublished: Option<Outcome>) {
+        let Some(signal) = self.signals.get_mut(record.signal) else { return };
+        let Some(target) = signal.targets.get_mut(record.target) else { return };
+        target.open_records -= 1;
+        if let Some(outcome) = unpublished {
+            // The first one names the outcome of the target; the others are in the ledger.
+            target.unpublished.get_or_insert(outcome);
+        }
+        if target.open_records == 0 {
+            let outcome = target.unpublished.take().unwrap_or(Outcome::Published);
+            count(&target.target, &outcome);
+            self.close_one(record.signal);
+        }
+    }
+
+    /// A selected target ended without any record.
+    pub(crate) fn end(&mut self, signal: SignalKey, target: usize, outcome: &Outcome) {
+        let Some(entry) = self.signals.get_mut(signal) else { return };
+        let Some(ended) = entry.targets.get(target) else { return };
+        count(&ended.target, outcome);
+        if let Some(ledger) = &mut entry.ledger {
+            ledger.ended(&ended.target, outcome);
+        }
+        self.close_one(signal);
+    }
+
+    /// All targets of the signal are known.
+    pub(crate) fn routed(&mut self, signal: SignalKey) {
+        self.close_one(signal);
+    }
+
+    fn close_one(&mut self, key: SignalKey) {
+        let Some(signal) = self.signals.get_mut(key) else { return };
+        signal.open -= 1;
+        if signal.open == 0
+            && let Some(signal) = self.signals.try_remove(key)
+        {
+            self.settle(signal.ticket, signal.ledger);
+        }
+    }
+
+    fn acknowledge(&mut self, ledger: Option<Box<Ledger>>) {
+        for acknowledgement in ledger.iter().flat_map(|ledger| ledger.acknowledgements()) {
+            self.counters.acknowledge();
+            self.acknowledgements.send(acknowledgement);
+        }
+    }
+}
+
+/// Counts an outcome. Of what is not published the 1st, 2nd, 4th, 8th … of a kind is logged: nothing ends silently, and
+/// a target that refuses everything does not drown the log.
+fn count(target: &CompiledTarget, outcome: &Outcome) {
+    let total = target.counters().record(outcome);
+    if !total.is_power_of_two() {
+        return;
+    }
+    let (connection, address) = (target.connection_id(), target.address_text());
+    match outcome {
+        Outcome::Published => {}
+        Outcome::Dropped(reason) => {
+            info!(connection, address, reason = reason.name(), total, "signal dropped: {reason}");
+        }
+        Outcome::Failed(error) => {
+            let reason = error.kind().name();
+            error!(connection, address, reason, total, %error, "signal not published");
+        }
+    }
+}

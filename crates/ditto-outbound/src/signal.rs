@@ -1,0 +1,104 @@
+//! A signal on its way to targets.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use ditto_authorization::{Decision, Grants};
+use ditto_protocol::{EntityKind, Signal};
+use smallvec::SmallVec;
+
+use crate::target::CompiledTarget;
+
+/// A signal, who may get it, and what has been mapped of it.
+pub struct RoutedSignal {
+    signal: Signal,
+    audience: Audience,
+    /// Payloads by the labels that they request. Held only while the signal is being routed.
+    payloads: Mutex<SmallVec<[(RequestedAcks, Bytes); 1]>>,
+}
+
+/// Who may get a signal.
+#[derive(Debug, Clone)]
+pub(crate) enum Audience {
+    /// Targets with one of these subjects: those that may read a thing, or those that a policy announcement names.
+    Subjects(Arc<Grants>),
+    /// Targets of the connection that the announcement is about.
+    OwnConnection,
+}
+
+/// The labels that a payload requests: those of the signal, or fewer.
+pub(crate) type RequestedAcks = Option<Vec<String>>;
+
+impl RoutedSignal {
+    pub(crate) fn new(signal: Signal, audience: Audience) -> Self {
+        Self { signal, audience, payloads: Mutex::default() }
+    }
+
+    /// The signal as it was decoded.
+    pub fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    pub(crate) fn decide(&self, target: &CompiledTarget) -> Decision {
+        match &self.audience {
+            Audience::Subjects(grants) => grants.decide(target.context()),
+            Audience::OwnConnection if self.is_about(target.connection_id()) => Decision::Granted,
+            Audience::OwnConnection => Decision::Denied,
+        }
+    }
+
+    /// Whether a subject of the target is revoked: then the target is not selected at all.
+    pub(crate) fn is_revoked_for(&self, target: &CompiledTarget) -> bool {
+        match &self.audience {
+            Audience::Subjects(grants) => grants.is_revoked(target.context()),
+            Audience::OwnConnection => false,
+        }
+    }
+
+    /// Whether it is about the connection of that id.
+    pub(crate) fn is_about(&self, connection_id: &str) -> bool {
+        let entity = self.signal.entity();
+        entity.kind() == EntityKind::Connection && entity.name() == connection_id
+    }
+
+    /// The payload that requests `labels`; written by `write` if no target needed it before.
+    pub(crate) fn payload(
+        &self,
+        labels: RequestedAcks,
+        write: impl FnOnce(&RequestedAcks) -> Bytes,
+    ) -> Bytes {
+        let mut payloads = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, payload)) = payloads.iter().find(|(known, _)| *known == labels) {
+            return payload.clone();
+        }
+        let payload = write(&labels);
+        payloads.push((labels, payload.clone()));
+        payload
+    }
+
+    /// Every target has been looked at: an acknowledgement that is awaited need not hold payloads.
+    pub(crate) fn forget_payloads(&self) {
+        self.payloads.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Debug for RoutedSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoutedSignal")
+            .field("topic", &self.signal.topic())
+            .field("path", &self.signal.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A signal for one target that the index has selected.
+#[derive(Debug, Clone)]
+pub(crate) struct Selected {
+    pub(crate) signal: Arc<RoutedSignal>,
+    pub(crate) target: Arc<CompiledTarget>,
+}

@@ -1,0 +1,175 @@
+//! Connections as they are used per message: compiled once, nothing is parsed later.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ditto_authorization::AuthorizationContext;
+use ditto_connection::{Connection, Target, TopicSubscription};
+use ditto_placeholder::{KafkaAddress, Template};
+
+use crate::counters::TargetCounters;
+use crate::leaf::{Destination, HeaderName, Topic};
+use crate::signal::{Audience, RoutedSignal};
+
+/// A connection, ready for signals.
+#[derive(Debug)]
+pub struct CompiledConnection {
+    id: Arc<str>,
+    targets: Vec<Arc<CompiledTarget>>,
+    debug_enabled: bool,
+}
+
+/// A target, ready for signals.
+#[derive(Debug)]
+pub struct CompiledTarget {
+    connection_id: Arc<str>,
+    /// The same as bytes, for the header that each record gets.
+    connection_id_bytes: Bytes,
+    address_text: String,
+    address: Address,
+    topics: Vec<TopicSubscription>,
+    context: AuthorizationContext,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    issued_label: Option<Box<str>>,
+    /// The labels that the connection's targets issue.
+    labels_of_connection: Arc<[Box<str>]>,
+    counters: TargetCounters,
+}
+
+/// Where a target's records go.
+#[derive(Debug)]
+pub(crate) enum Address {
+    /// The same for each record.
+    Fixed(Destination),
+    /// Resolved for each record.
+    Template(KafkaAddress),
+}
+
+/// The value of a mapped header.
+#[derive(Debug)]
+pub(crate) enum HeaderValue {
+    Constant(Bytes),
+    Template(Template),
+}
+
+impl CompiledConnection {
+    /// Compiles a definition. What could be wrong with it was found when it was read.
+    pub fn compile(connection: &Connection) -> Arc<Self> {
+        let id: Arc<str> = connection.id().as_str().into();
+        let labels: Arc<[Box<str>]> = connection
+            .targets()
+            .iter()
+            .filter_map(|target| target.issued_acknowledgement_label())
+            .map(|label| label.as_str().into())
+            .collect();
+        let targets = connection
+            .targets()
+            .iter()
+            .map(|target| Arc::new(CompiledTarget::compile(&id, &labels, target)))
+            .collect();
+        Arc::new(Self { id, targets, debug_enabled: connection.is_debug_enabled() })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its targets, in the order of the definition.
+    pub fn targets(&self) -> &[Arc<CompiledTarget>] {
+        &self.targets
+    }
+
+    /// Whether acknowledgements carry the metadata of the record.
+    pub(crate) fn is_debug_enabled(&self) -> bool {
+        self.debug_enabled
+    }
+
+    /// Whether any target acknowledges what it has published.
+    pub(crate) fn issues_labels(&self) -> bool {
+        self.targets.iter().any(|target| target.issued_label.is_some())
+    }
+
+    /// Whether the signal may go to this connection at all: not back to its origin (outbound.md §1, step 1), and an
+    /// announcement about a connection only to that one.
+    pub(crate) fn admits(&self, signal: &RoutedSignal) -> bool {
+        let is_origin =
+            signal.signal().headers().get("ditto-origin").is_some_and(|origin| origin.text() == *self.id);
+        !is_origin && (!matches!(signal.audience(), Audience::OwnConnection) || signal.is_about(&self.id))
+    }
+}
+
+impl CompiledTarget {
+    fn compile(connection_id: &Arc<str>, labels_of_connection: &Arc<[Box<str>]>, target: &Target) -> Self {
+        let address = match target.address().as_constant() {
+            Some(fixed) => Address::Fixed(Destination {
+                topic: Topic::Fixed(fixed.topic.into()),
+                key: fixed.key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
+                partition: fixed.partition,
+            }),
+            None => Address::Template(target.address().clone()),
+        };
+        let headers = target.header_mapping().iter().map(|(name, template)| {
+            let value = match template.as_constant() {
+                Some(text) => HeaderValue::Constant(Bytes::copy_from_slice(text.as_bytes())),
+                None => HeaderValue::Template(template.clone()),
+            };
+            (HeaderName::Mapped(name.as_str().into()), value)
+        });
+        Self {
+            connection_id: connection_id.clone(),
+            connection_id_bytes: Bytes::copy_from_slice(connection_id.as_bytes()),
+            address_text: target.address().to_string(),
+            address,
+            topics: target.topics().to_vec(),
+            context: target.authorization_context().iter().map(String::as_str).collect(),
+            headers: headers.collect(),
+            issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
+            labels_of_connection: labels_of_connection.clone(),
+            counters: TargetCounters::default(),
+        }
+    }
+
+    /// The id of its connection.
+    pub fn connection_id(&self) -> &str {
+        &self.connection_id
+    }
+
+    /// The address as it is configured.
+    pub fn address_text(&self) -> &str {
+        &self.address_text
+    }
+
+    /// What became of its signals.
+    pub fn counters(&self) -> &TargetCounters {
+        &self.counters
+    }
+
+    pub(crate) fn connection_id_bytes(&self) -> &Bytes {
+        &self.connection_id_bytes
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn topics(&self) -> &[TopicSubscription] {
+        &self.topics
+    }
+
+    pub(crate) fn context(&self) -> &AuthorizationContext {
+        &self.context
+    }
+
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
+    pub(crate) fn issued_label(&self) -> Option<&str> {
+        self.issued_label.as_deref()
+    }
+
+    pub(crate) fn labels_of_connection(&self) -> &[Box<str>] {
+        &self.labels_of_connection
+    }
+}
