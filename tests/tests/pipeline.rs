@@ -2,4 +2,5 @@
 
 mod pipeline {
     mod corpus;
+    mod outbound;
 }

@@ -24,6 +24,8 @@ pub enum Answer {
     Fail(DeliverError),
     /// The call itself fails.
     Refuse(DeliverError),
+    /// It is taken and nothing is ever heard of it.
+    Silence,
 }
 
 /// A record that a [`RecordingLeaf`] has written.
@@ -123,6 +125,7 @@ impl Service<Destined> for RecordingLeaf {
         let mut state = self.state();
         let result = match (state.answer)(&record) {
             Answer::Refuse(error) => return ready(Err(error)),
+            Answer::Silence => return ready(Ok(Enqueued::Queued(record.into_written()))),
             Answer::Fail(error) => Err(error),
             Answer::Deliver(delivered) => {
                 let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();

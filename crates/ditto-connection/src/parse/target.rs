@@ -182,6 +182,10 @@ impl Reader<'_> {
             match value.parse::<Template>() {
                 Ok(template) => {
                     self.template(&pointer, &template);
+                    if name == "content-type" && has_other_charset(&template) {
+                        let reason = "payloads in a charset other than utf-8 are not built yet";
+                        self.error(&pointer, CONFIGURATION_INVALID, reason, "leave `charset` out");
+                    }
                     mapping.push((name.clone(), template));
                 }
                 Err(error) => {
@@ -247,4 +251,12 @@ impl Reader<'_> {
         }
         own.parse().ok()
     }
+}
+
+/// Whether a mapped content type asks for a payload in another encoding. Placeholders count: what they resolve to is not
+/// known yet (outbound.md §4.2).
+fn has_other_charset(content_type: &Template) -> bool {
+    let text = content_type.to_string();
+    let charset = text.split_once("charset=").map(|(_, charset)| charset.trim_matches('"'));
+    charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8"))
 }
