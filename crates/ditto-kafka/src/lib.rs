@@ -1,1 +1,33 @@
 #![doc = include_str!("../README.md")]
+
+mod client;
+mod cluster;
+mod code;
+mod connection;
+mod embedded;
+mod error;
+mod lock;
+mod mailbox;
+mod partitioner;
+mod permits;
+mod pool;
+mod publisher;
+mod record;
+mod service;
+mod settings;
+
+pub use self::{
+    cluster::{ClientCertificate, ClusterSettings, Sasl, SaslMechanism, Security, Tls},
+    code::{ErrorCode, Scope},
+    connection::{ConnectionError, ConnectionState, ConnectionStatus},
+    embedded::{EmbeddedCluster, RequestKind, StoredRecord},
+    error::{ClientError, ClientErrorKind, PublishError},
+    partitioner::partition_of_key,
+    pool::{PoolCounts, ProducerPool},
+    publisher::Publisher,
+    record::{Completion, Delivered, OwnedRecord, Record, Token},
+    service::{PublishFuture, PublishService},
+    settings::{
+        Bounds, Compression, Delivery, Fingerprint, MAX_RECORD_BYTES, Partitioning, ProducerSettings,
+    },
+};

@@ -1,0 +1,301 @@
+//! One librdkafka producer, shared by publishers, with its poll thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use tracing::{debug, error, info, warn};
+
+use crate::code::ErrorCode;
+use crate::connection::ConnectionLog;
+use crate::error::ClientError;
+use crate::lock::lock;
+use crate::mailbox::{Mailboxes, Opaque, Report};
+use crate::partitioner::RoundRobin;
+use crate::permits::Permits;
+use crate::pool::Counters;
+use crate::settings::{Partitioning, ProducerSettings};
+
+pub(crate) type NativeProducer = BaseProducer<EventSink, RoundRobin>;
+
+/// One librdkafka producer.
+///
+/// It ends when the last publisher lets go of it: the poll thread then flushes and destroys it. Only
+/// that thread ever does, since destroying may block (dependencies.md §2, row 2).
+pub(crate) struct Client {
+    // INVARIANT: declared before `closing`, hence dropped before it: when the poll thread learns that
+    // the client is closing, the thread's own handle is the last one.
+    producer: Arc<NativeProducer>,
+    pub(crate) shared: Arc<Shared>,
+    poller: Thread,
+    _closing: Sender<()>,
+}
+
+/// What publishers, the poll thread and librdkafka's callbacks share.
+pub(crate) struct Shared {
+    pub(crate) permits: Permits,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) connection: ConnectionLog,
+    pub(crate) counters: Arc<Counters>,
+    /// Enqueued and not yet distributed.
+    in_flight: AtomicUsize,
+    /// Publishers that wait for everything to be sent: lingering is over.
+    flushing: AtomicUsize,
+    /// librdkafka said that this client is broken for good.
+    fatal: AtomicBool,
+}
+
+impl Client {
+    pub(crate) fn start(
+        settings: &ProducerSettings,
+        counters: Arc<Counters>,
+        on_end: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, ClientError> {
+        let shared = Arc::new(Shared {
+            permits: Permits::new(settings.queue),
+            mailboxes: Mailboxes::default(),
+            connection: ConnectionLog::default(),
+            counters,
+            in_flight: AtomicUsize::new(0),
+            flushing: AtomicUsize::new(0),
+            fatal: AtomicBool::new(false),
+        });
+        let sink = EventSink {
+            shared: Arc::clone(&shared),
+            batch: Mutex::default(),
+            events: AtomicU64::new(0),
+            partitioner: (settings.partitioning == Partitioning::RoundRobin).then(RoundRobin::default),
+        };
+        let config = settings.properties().to_config();
+        let producer = NativeProducer::from_config_and_context(&config, sink)
+            .map(Arc::new)
+            .map_err(|error| ClientError::from_rdkafka(&error))?;
+        let (closing, closed) = channel();
+        let poller = Poller {
+            producer: Arc::clone(&producer),
+            shared: Arc::clone(&shared),
+            closed,
+            batch: Vec::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("kafka-producer".to_owned())
+            .spawn(move || {
+                poller.run();
+                on_end();
+            })
+            .map_err(|error| ClientError::start(error.to_string()))?;
+        Ok(Self { producer, shared, poller: thread.thread().clone(), _closing: closing })
+    }
+
+    pub(crate) fn native(&self) -> &NativeProducer {
+        &self.producer
+    }
+
+    /// Nothing will ever be published by it again.
+    pub(crate) fn is_condemned(&self) -> bool {
+        self.shared.fatal.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn condemn(&self) {
+        self.shared.fatal.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a record that is about to be enqueued. The first one wakes the poll thread.
+    pub(crate) fn enqueueing(&self) {
+        if self.shared.in_flight.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.poller.unpark();
+        }
+    }
+
+    /// It was not enqueued after all.
+    pub(crate) fn refused(&self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Lingering is over until the guard is dropped.
+    pub(crate) fn flushing(&self) -> Flushing<'_> {
+        self.shared.flushing.fetch_add(1, Ordering::AcqRel);
+        self.poller.unpark();
+        Flushing(&self.shared.flushing)
+    }
+}
+
+pub(crate) struct Flushing<'a>(&'a AtomicUsize);
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What librdkafka calls back. All but the partitioner runs in the poll thread.
+pub(crate) struct EventSink {
+    shared: Arc<Shared>,
+    /// Reports since the last distribution. Locked by the poll thread alone.
+    batch: Mutex<Vec<Report>>,
+    /// Grows with each event: tells whether a poll found one.
+    events: AtomicU64,
+    partitioner: Option<RoundRobin>,
+}
+
+impl EventSink {
+    fn count(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ClientContext for EventSink {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.count();
+        match level {
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                debug!(facility, message, "librdkafka");
+            }
+            _ => info!(facility, message, "librdkafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.count();
+        let code = ErrorCode::from_error(&error);
+        if code == ErrorCode::FATAL {
+            // Called twice per event: say it once.
+            if !self.shared.fatal.swap(true, Ordering::Relaxed) {
+                error!(reason, "kafka producer failed for good");
+            }
+        }
+        self.shared.connection.failed(code, reason);
+    }
+}
+
+impl ProducerContext<RoundRobin> for EventSink {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        let (error, message) = match result {
+            Ok(message) => (0, message),
+            Err((error, message)) => (ErrorCode::from_error(error).number(), message),
+        };
+        let report = Report {
+            opaque: Opaque::unpack(opaque),
+            error,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+            bytes: message.key_len() + message.payload_len(),
+        };
+        lock(&self.batch).push(report);
+    }
+
+    fn get_custom_partitioner(&self) -> Option<&RoundRobin> {
+        self.partitioner.as_ref()
+    }
+}
+
+/// The thread that takes librdkafka's events.
+///
+/// It never blocks in librdkafka: rdkafka offers no way to wait for one event and return, and its
+/// time-outs spin through their last millisecond. So it drains what is there, hands it over in one
+/// batch, and parks: 1 ms while reports come, longer while none do, until woken when nothing is in flight.
+struct Poller {
+    producer: Arc<NativeProducer>,
+    shared: Arc<Shared>,
+    closed: Receiver<()>,
+    batch: Vec<Report>,
+}
+
+/// While reports come. Together with the linger time it bounds how often a batch is handed over.
+const BUSY: Duration = Duration::from_millis(1);
+/// While records are in flight and no report comes.
+const QUIET: Duration = Duration::from_millis(8);
+/// While nothing is in flight: for errors and logs only.
+const IDLE: Duration = Duration::from_millis(100);
+/// Reports handed over at once at most.
+const BATCH: usize = 10_000;
+/// How long a client that nobody uses any more may take to send what it holds.
+pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(10);
+
+impl Poller {
+    fn run(mut self) {
+        let mut pause = BUSY;
+        while matches!(self.closed.try_recv(), Err(TryRecvError::Empty)) {
+            if self.shared.flushing.load(Ordering::Acquire) > 0 {
+                // Reports come through the same events; this also ends the lingering.
+                let _unfinished = self.producer.flush(Duration::ZERO);
+            }
+            let found = self.drain();
+            self.distribute();
+            pause = if found {
+                BUSY
+            } else if self.shared.in_flight.load(Ordering::Acquire) == 0 {
+                IDLE
+            } else {
+                (pause * 2).min(QUIET)
+            };
+            thread::park_timeout(pause);
+        }
+        self.close();
+    }
+
+    /// Takes events until there are none or the batch is full.
+    fn drain(&self) -> bool {
+        let sink = self.producer.context();
+        let start = sink.events.load(Ordering::Relaxed);
+        let mut seen = start;
+        let mut reports = 0;
+        loop {
+            // With a time-out of zero rdkafka takes at most one event.
+            self.producer.poll(Duration::ZERO);
+            let events = sink.events.load(Ordering::Relaxed);
+            let batch = lock(&sink.batch).len();
+            if events == seen && batch == reports || batch >= BATCH {
+                return batch > 0 || events != start;
+            }
+            seen = events;
+            reports = batch;
+        }
+    }
+
+    /// Hands the reports over. Their events are gone by now, and with them librdkafka's own count of
+    /// the records: so permits may be given back.
+    fn distribute(&mut self) {
+        std::mem::swap(&mut *lock(&self.producer.context().batch), &mut self.batch);
+        if self.batch.is_empty() {
+            return;
+        }
+        if self.batch.iter().any(|it| it.error == 0) {
+            self.shared.connection.succeeded();
+        }
+        let bytes = self.batch.iter().map(|it| it.bytes).sum();
+        self.shared.in_flight.fetch_sub(self.batch.len(), Ordering::AcqRel);
+        self.shared.permits.release(self.batch.len(), bytes);
+        let nobody = self.shared.mailboxes.deliver(&self.batch);
+        self.shared.counters.add_unclaimed(nobody);
+        self.batch.clear();
+    }
+
+    /// Nobody uses the client any more: sends what it holds, within the grace time, and destroys it.
+    fn close(mut self) {
+        let deadline = Instant::now() + CLOSE_GRACE;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            if self.shared.fatal.load(Ordering::Relaxed) {
+                break;
+            }
+            let _unfinished = self.producer.flush(Duration::from_millis(20));
+            self.distribute();
+        }
+        let lost = self.producer.in_flight_count();
+        if lost > 0 {
+            warn!(records = lost, "kafka producer closed with records unsent");
+        }
+        // Purges, and blocks until librdkafka's threads have ended.
+        drop(self.producer);
+    }
+}
