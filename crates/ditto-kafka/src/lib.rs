@@ -4,10 +4,12 @@ mod client;
 mod cluster;
 mod code;
 mod connection;
+mod consumer;
 mod embedded;
 mod error;
 mod lock;
 mod mailbox;
+mod offsets;
 mod partitioner;
 mod permits;
 mod pool;
@@ -20,8 +22,10 @@ pub use self::{
     cluster::{ClientCertificate, ClusterSettings, Sasl, SaslMechanism, Security, Tls},
     code::{ErrorCode, Scope},
     connection::{ConnectionError, ConnectionState, ConnectionStatus},
+    consumer::{ConsumedRecord, Consumer, ConsumerSettings, ConsumerTicket, StartAt, Value},
     embedded::{EmbeddedCluster, RequestKind, StoredRecord},
     error::{ClientError, ClientErrorKind, PublishError},
+    offsets::{OffsetTracker, Span},
     partitioner::partition_of_key,
     pool::{PoolCounts, ProducerPool},
     publisher::Publisher,

@@ -8,8 +8,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use ditto_connection::Connection;
 use ditto_outbound::{
-    AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy, Intake, InternalHeaders, Lane, NoAcknowledgements,
-    RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,
+    AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy,
+    Intake, InternalHeaders, Lane, NoAcknowledgements, RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,
 };
 use ditto_protocol::Acknowledgements;
 use ditto_tests::conformance::{Rules, compare, load};
@@ -35,20 +35,29 @@ enum End {
 
 #[test]
 fn headers() -> anyhow::Result<()> {
-    check(
-        "headers",
-        &[],
-    )
+    check("headers", &[(End::Equal, 20), (End::RefusedAsReference, 3), (End::NotBuilt, 15)])
 }
 
 #[test]
 fn outbound() -> anyhow::Result<()> {
-    check("outbound", &[])
+    let announcement = End::Differs("announcement to others");
+    check(
+        "outbound",
+        &[(End::Equal, 25), (End::RefusedAsReference, 6), (End::NotBuilt, 31), (announcement, 2)],
+    )
 }
 
 #[test]
 fn acks() -> anyhow::Result<()> {
-    check("acks", &[])
+    let expected = [
+        (End::Equal, 46),
+        (End::RefusedAsReference, 1),
+        (End::NotBuilt, 3),
+        (End::RefusedEarlier, 3),
+        (End::Differs("announcement to others"), 1),
+        (End::Differs("unresolved address is told"), 1),
+    ];
+    check("acks", &expected)
 }
 
 fn check(file: &str, expected: &[(End, usize)]) -> anyhow::Result<()> {
@@ -76,7 +85,9 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
     let refused_by_reference =
         row["expect"].get("validationError").or(row["expect"].get("configError")).is_some();
     let connection = match Connection::from_json(&given["connection"].to_string()) {
-        Ok(_) if refused_by_reference => return Ok(Err(vec!["the reference refuses this definition".into()])),
+        Ok(_) if refused_by_reference => {
+            return Ok(Err(vec!["the reference refuses this definition".into()]));
+        }
         Ok(connection) => connection,
         Err(_) if refused_by_reference => return Ok(Ok(End::RefusedAsReference)),
         Err(report) => {
@@ -98,7 +109,8 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
         _ => vec![given["signal"].clone()],
     };
     let feed = VecFeed::of_records(signals.iter().map(record));
-    let intake = Intake::new(FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() });
+    let intake =
+        Intake::new(FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() });
     let acknowledgements: Box<dyn AcknowledgementSink> = match given["signal"].get("noAckregator") {
         Some(_) => Box::new(NoAcknowledgements),
         None => Box::new(sink.clone()),
@@ -130,7 +142,8 @@ fn difference(given: &Value, expected: &Value) -> Option<(&'static str, Value)> 
     let requested = headers["requested-acks"].get(0);
     let topic = given["signal"]["ditto"]["topic"].as_str().unwrap_or_default();
     if topic.contains("/policies/announcements/") {
-        let subjects = given["signal"]["ditto"]["value"]["subjectIds"].as_array().cloned().unwrap_or_default();
+        let subjects =
+            given["signal"]["ditto"]["value"]["subjectIds"].as_array().cloned().unwrap_or_default();
         let context = target["authorizationContext"].as_array().cloned().unwrap_or_default();
         if !subjects.iter().any(|subject| context.contains(subject)) {
             ours["records"] = json!([]);
@@ -180,7 +193,8 @@ fn record(signal: &Value) -> (Bytes, Vec<(Bytes, Bytes)>) {
 
 /// A leaf that answers as the row's producer.
 fn leaf(producer: Value) -> anyhow::Result<RecordingLeaf> {
-    let classes: Value = serde_json::from_str(&std::fs::read_to_string(vectors().join("kafka-error-status.json"))?)?;
+    let classes: Value =
+        serde_json::from_str(&std::fs::read_to_string(vectors().join("kafka-error-status.json"))?)?;
     let mut call = 0;
     Ok(RecordingLeaf::new(move |record| {
         let by_topic = &producer["byTopic"][record.destination.topic.as_str()];
@@ -195,15 +209,23 @@ fn leaf(producer: Value) -> anyhow::Result<RecordingLeaf> {
         }
         let Some(class) = answer["exception"].as_str() else {
             return Answer::Deliver(Delivered {
-                partition: record.destination.partition.unwrap_or_else(|| int(&answer["partition"]).unwrap_or(0) as i32),
+                partition: record
+                    .destination
+                    .partition
+                    .unwrap_or_else(|| int(&answer["partition"]).unwrap_or(0) as i32),
                 offset: Some(int(&answer["offset"]).unwrap_or(0)).filter(|offset| *offset >= 0),
                 timestamp_ms: int(&answer["timestamp"]),
             });
         };
         let name = class.rsplit('.').next().unwrap_or_default();
-        let status = int(&classes["byClass"][name]).unwrap_or(if name == "BufferExhaustedException" { 500 } else { 400 });
+        let status = int(&classes["byClass"][name]).unwrap_or(if name == "BufferExhaustedException" {
+            500
+        } else {
+            400
+        });
         let refusal = Refusal { retriable: status == 500 };
-        let error = DeliverError::new(DeliverErrorKind::Record(refusal), answer["message"].as_str().unwrap_or(name));
+        let error =
+            DeliverError::new(DeliverErrorKind::Record(refusal), answer["message"].as_str().unwrap_or(name));
         if answer["mode"] == "sync" { Answer::Refuse(error) } else { Answer::Fail(error) }
     }))
 }

@@ -1,0 +1,321 @@
+//! The thread of a consumer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tracing::{debug, error, warn};
+
+use super::assignment::Assignment;
+use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, Value};
+use crate::code::ErrorCode;
+use crate::connection::ConnectionLog;
+use crate::error::ClientError;
+use crate::lock::lock;
+
+/// What the reader's thread shares with the consumer's owner.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) settled: Mutex<Vec<ConsumerTicket>>,
+    /// Hand nothing out any more.
+    pub(super) stopping: AtomicBool,
+    /// Leave the group.
+    pub(super) closing: AtomicBool,
+    pub(super) connection: ConnectionLog,
+    pub(super) failure: Mutex<Option<ClientError>>,
+}
+
+/// Polls librdkafka, which is the only way to stay in the group, whatever the owner does.
+pub(super) struct Reader {
+    consumer: BaseConsumer<Assignment>,
+    settings: ConsumerSettings,
+    shared: Arc<Shared>,
+    /// `None` once nothing is handed out any more.
+    batches: Option<mpsc::Sender<Vec<ConsumedRecord>>>,
+    /// Read, and the owner has no room for it.
+    waiting: Option<Vec<ConsumedRecord>>,
+    /// Nothing is read while this is set.
+    blocked_since: Option<Instant>,
+    /// All partitions are paused, since the owner has had no room for long.
+    is_paused: bool,
+    last_commit: Instant,
+}
+
+/// Records and bytes of a batch, at most; a larger record is a batch of its own.
+const BATCH_RECORDS: usize = 512;
+const BATCH_BYTES: usize = 512 << 10;
+/// How long a poll waits for a record.
+const POLL: Duration = Duration::from_millis(50);
+/// How long the thread waits for the owner at a time.
+const WAIT: Duration = Duration::from_millis(2);
+/// A blocked reader pauses its partitions after this, and goes on polling to stay in the group.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Reader {
+    pub(super) fn new(
+        settings: &ConsumerSettings,
+        shared: Arc<Shared>,
+        batches: mpsc::Sender<Vec<ConsumedRecord>>,
+    ) -> Result<Self, ClientError> {
+        let context = Assignment::new(settings, Arc::clone(&shared));
+        let consumer: BaseConsumer<Assignment> = settings
+            .properties()
+            .to_config()
+            .create_with_context(context)
+            .map_err(|error| ClientError::from_rdkafka(&error))?;
+        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(|error| ClientError::from_rdkafka(&error))?;
+        Ok(Self {
+            consumer,
+            settings: settings.clone(),
+            shared,
+            batches: Some(batches),
+            waiting: None,
+            blocked_since: None,
+            is_paused: false,
+            last_commit: Instant::now(),
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        while !self.shared.closing.load(Ordering::Acquire) {
+            self.settle();
+            self.commit(CommitMode::Async);
+            if self.shared.stopping.load(Ordering::Acquire) && self.batches.is_some() {
+                // What was read and not handed out is read again by whoever comes next.
+                self.batches = None;
+                self.waiting = None;
+                self.pause_all();
+            }
+            if !self.hand_out() {
+                self.wait_for_room();
+                continue;
+            }
+            if let Err(failure) = self.read() {
+                error!(%failure, "kafka consumer failed for good");
+                *lock(&self.shared.failure) = Some(failure);
+                self.batches = None;
+                break;
+            }
+        }
+        self.settle();
+        self.last_commit = Instant::now() - self.settings.commit_interval;
+        self.commit(CommitMode::Sync);
+        // Leaves the group; may block, which is why it happens here.
+        drop(self.consumer);
+    }
+
+    fn settle(&mut self) {
+        let settled = std::mem::take(&mut *lock(&self.shared.settled));
+        if settled.is_empty() {
+            return;
+        }
+        let mut partitions = lock(&self.consumer.context().partitions);
+        settled.into_iter().for_each(|ticket| partitions.settle(ticket));
+    }
+
+    fn commit(&mut self, mode: CommitMode) {
+        let everything = self.last_commit.elapsed() >= self.settings.commit_interval;
+        let list = lock(&self.consumer.context().partitions).to_commit(everything, self.settings.span);
+        if everything {
+            self.last_commit = Instant::now();
+        }
+        if list.count() > 0
+            && let Err(error) = self.consumer.commit(&list, mode)
+        {
+            warn!(%error, "offsets not committed");
+        }
+    }
+
+    /// Gives the waiting batch to the owner; false if there is no room.
+    fn hand_out(&mut self) -> bool {
+        let Some(batch) = self.waiting.take() else { return true };
+        let Some(batches) = &self.batches else { return true };
+        match batches.try_send(batch) {
+            Ok(()) => {}
+            Err(TrySendError::Full(batch)) => {
+                self.waiting = Some(batch);
+                return false;
+            }
+            // The owner is gone; closing follows.
+            Err(TrySendError::Closed(_)) => self.batches = None,
+        }
+        self.blocked_since = None;
+        if std::mem::take(&mut self.is_paused) {
+            let running = lock(&self.consumer.context().partitions).running();
+            self.switch(&running, false);
+        }
+        true
+    }
+
+    fn wait_for_room(&mut self) {
+        let since = *self.blocked_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < PATIENCE {
+            thread::park_timeout(WAIT);
+            return;
+        }
+        self.pause_all();
+        // Serves rebalances and errors; a record that still comes is put behind the waiting ones.
+        let mut batch = self.waiting.take().unwrap_or_default();
+        if let Err(failure) = self.fill(&mut batch, POLL) {
+            warn!(%failure, "kafka consumer");
+        }
+        self.waiting = Some(batch);
+    }
+
+    fn pause_all(&mut self) {
+        if !std::mem::replace(&mut self.is_paused, true) {
+            let running = lock(&self.consumer.context().partitions).running();
+            self.switch(&running, true);
+        }
+    }
+
+    fn switch(&self, partitions: &TopicPartitionList, pause: bool) {
+        if partitions.count() == 0 {
+            return;
+        }
+        debug!(partitions = partitions.count(), pause, "kafka partitions switched");
+        let done = if pause { self.consumer.pause(partitions) } else { self.consumer.resume(partitions) };
+        if let Err(error) = done {
+            warn!(%error, pause, "kafka partitions not switched");
+        }
+    }
+
+    /// Reads a batch, if there is one within the poll time.
+    fn read(&mut self) -> Result<(), ClientError> {
+        let (pause, resume) = lock(&self.consumer.context().partitions).to_switch(self.settings.span);
+        self.switch(&pause, true);
+        self.switch(&resume, false);
+        let mut batch = Vec::new();
+        self.fill(&mut batch, POLL)?;
+        if !batch.is_empty() && self.batches.is_some() {
+            self.waiting = Some(batch);
+        }
+        Ok(())
+    }
+
+    /// Appends records until there are none, or the batch is full.
+    fn fill(&mut self, batch: &mut Vec<ConsumedRecord>, timeout: Duration) -> Result<(), ClientError> {
+        let mut buffer = BytesMut::new();
+        let mut pieces: Vec<Pieces> = Vec::new();
+        let mut timeout = timeout;
+        while pieces.len() < BATCH_RECORDS && buffer.len() < BATCH_BYTES {
+            match self.consumer.poll(timeout) {
+                None => break,
+                Some(Ok(message)) => {
+                    if buffer.capacity() == 0 {
+                        buffer.reserve(BATCH_BYTES / 4);
+                    }
+                    if let Some(piece) = self.copy(&message, &mut buffer) {
+                        pieces.push(piece);
+                    }
+                }
+                Some(Err(error)) => self.failed(&error)?,
+            }
+            timeout = Duration::ZERO;
+        }
+        if !pieces.is_empty() {
+            self.shared.connection.succeeded();
+            let buffer = buffer.freeze();
+            batch.extend(pieces.into_iter().map(|piece| piece.record(&buffer)));
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &KafkaError) -> Result<(), ClientError> {
+        if let KafkaError::MessageConsumptionFatal(_) = error {
+            return Err(ClientError::from_rdkafka(error));
+        }
+        // A topic that does not exist, a broker that is away: librdkafka goes on trying.
+        self.shared.connection.failed(ErrorCode::from_error(error), &error.to_string());
+        Ok(())
+    }
+
+    /// Copies a record to the end of the buffer; `None` if it must not be handed out.
+    fn copy(&self, message: &BorrowedMessage<'_>, buffer: &mut BytesMut) -> Option<Pieces> {
+        if self.batches.is_none() {
+            return None;
+        }
+        let size = message.payload_len() + message.key_len();
+        let (topic, ticket) = lock(&self.consumer.context().partitions).track(
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            size,
+        )?;
+        let mut put = |bytes: &[u8]| {
+            let start = buffer.len();
+            buffer.extend_from_slice(bytes);
+            (start, buffer.len())
+        };
+        let value = match message.payload() {
+            None => ValuePiece::Null,
+            Some(value) if value.len() > self.settings.max_value_bytes => ValuePiece::Oversized(value.len()),
+            Some(value) => ValuePiece::Bytes(put(value)),
+        };
+        let key = message.key().map(&mut put);
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            let copied = headers.iter().map(|it| (put(it.key.as_bytes()), put(it.value.unwrap_or_default())));
+            copied.collect()
+        });
+        Some(Pieces {
+            topic,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis(),
+            key,
+            value,
+            headers,
+            ticket,
+        })
+    }
+}
+
+/// Start and end in the buffer of a batch.
+type Piece = (usize, usize);
+
+enum ValuePiece {
+    Bytes(Piece),
+    Null,
+    Oversized(usize),
+}
+
+/// A record while its batch's buffer still grows.
+struct Pieces {
+    topic: Arc<str>,
+    partition: i32,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<Piece>,
+    value: ValuePiece,
+    headers: Vec<(Piece, Piece)>,
+    ticket: ConsumerTicket,
+}
+
+impl Pieces {
+    fn record(self, buffer: &Bytes) -> ConsumedRecord {
+        let cut = |(start, end): Piece| buffer.slice(start..end);
+        ConsumedRecord {
+            topic: self.topic,
+            partition: self.partition,
+            offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.map(cut),
+            value: match self.value {
+                ValuePiece::Bytes(piece) => Value::Bytes(cut(piece)),
+                ValuePiece::Null => Value::Null,
+                ValuePiece::Oversized(bytes) => Value::Oversized(bytes),
+            },
+            headers: self.headers.into_iter().map(|(name, value)| (cut(name), cut(value))).collect(),
+            ticket: self.ticket,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! How a consumer behaves.
+
+use std::time::Duration;
+
+use crate::cluster::{ClientProperties, ClusterSettings};
+use crate::error::ClientError;
+use crate::settings::Bounds;
+
+/// Which topics to read, as which group, and within which bounds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConsumerSettings {
+    /// The cluster.
+    pub cluster: ClusterSettings,
+    /// The group whose offsets are committed.
+    pub group_id: String,
+    /// Name in the broker's logs and quotas.
+    pub client_id: String,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// Where a partition starts for which the group has committed nothing.
+    pub start_at: StartAt,
+    /// Longer values are not handed out, only their length.
+    pub max_value_bytes: usize,
+    /// What may lie between the last commit and the newest record of a partition, before it pauses.
+    pub span: Bounds,
+    /// How often offsets are committed, at least.
+    pub commit_interval: Duration,
+}
+
+/// Where reading starts the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StartAt {
+    /// At the oldest record.
+    Earliest,
+    /// After the newest record.
+    Latest,
+}
+
+impl ConsumerSettings {
+    /// From the newest record; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second.
+    #[must_use]
+    pub fn new(
+        cluster: ClusterSettings,
+        group_id: impl Into<String>,
+        topics: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let group_id = group_id.into();
+        Self {
+            cluster,
+            client_id: group_id.clone(),
+            group_id,
+            topics: topics.into_iter().map(Into::into).collect(),
+            start_at: StartAt::Latest,
+            max_value_bytes: 1 << 20,
+            span: Bounds { records: 10_000, bytes: 32 << 20 },
+            commit_interval: Duration::from_secs(1),
+        }
+    }
+
+    /// With another start.
+    #[must_use]
+    pub fn with_start_at(mut self, start_at: StartAt) -> Self {
+        self.start_at = start_at;
+        self
+    }
+
+    /// With another longest value.
+    #[must_use]
+    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// With other bounds per partition.
+    #[must_use]
+    pub fn with_span(mut self, span: Bounds) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// With another interval between commits.
+    #[must_use]
+    pub fn with_commit_interval(mut self, interval: Duration) -> Self {
+        self.commit_interval = interval;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), ClientError> {
+        let missing = |what: &str| Err(ClientError::configuration(format!("no {what} is given")));
+        if self.cluster.bootstrap_servers.is_empty() {
+            return missing("bootstrap server");
+        }
+        if self.group_id.is_empty() {
+            return missing("group id");
+        }
+        if self.topics.is_empty() {
+            return missing("topic");
+        }
+        self.span.validate()
+    }
+
+    pub(crate) fn properties(&self) -> ClientProperties {
+        let mut properties = self.cluster.properties();
+        properties
+            .set("group.id", &self.group_id)
+            .set("client.id", &self.client_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(
+                "auto.offset.reset",
+                match self.start_at {
+                    StartAt::Earliest => "earliest",
+                    StartAt::Latest => "latest",
+                },
+            )
+            // What is read ahead, in KiB over all partitions and in bytes per request.
+            .set("queued.max.messages.kbytes", "8192")
+            .set("queued.min.messages", "20000")
+            .set("fetch.max.bytes", (4 << 20).to_string())
+            .set("fetch.message.max.bytes", (1 << 20).to_string())
+            .set("fetch.wait.max.ms", "100");
+        properties
+    }
+}

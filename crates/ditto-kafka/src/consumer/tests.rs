@@ -1,0 +1,154 @@
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use super::*;
+use crate::embedded::EmbeddedCluster;
+use crate::pool::ProducerPool;
+use crate::record::{Record, Token};
+use crate::settings::{Bounds, ProducerSettings};
+
+/// Writes `n` numbered records to a topic, over its partitions.
+async fn write(cluster: &EmbeddedCluster, topic: &str, numbers: std::ops::Range<usize>) {
+    let settings = ProducerSettings::new(cluster.settings(), "writer");
+    let pool = ProducerPool::new();
+    let mut publisher = pool.publisher(&settings, Bounds::default()).unwrap();
+    for n in numbers {
+        let text = n.to_string();
+        let record = Record::to(topic).payload(text.as_bytes()).headers([("n", text.as_bytes())]);
+        publisher.enqueue(record, Token(0)).unwrap();
+    }
+    assert!(publisher.flush(Duration::from_secs(20)).await);
+}
+
+fn settings(cluster: &EmbeddedCluster, group: &str) -> ConsumerSettings {
+    ConsumerSettings::new(cluster.settings(), group, ["in"])
+        .with_start_at(StartAt::Earliest)
+        .with_commit_interval(Duration::from_millis(50))
+}
+
+fn number(record: &ConsumedRecord) -> usize {
+    let Value::Bytes(value) = &record.value else { panic!("{record:?}") };
+    assert_eq!(record.headers, [(Bytes::from("n"), value.clone())]);
+    std::str::from_utf8(value).unwrap().parse().unwrap()
+}
+
+async fn read(consumer: &mut Consumer, wanted: usize) -> Vec<ConsumedRecord> {
+    let mut records = Vec::new();
+    while records.len() < wanted {
+        let batch = tokio::time::timeout(Duration::from_secs(30), consumer.next_batch()).await;
+        records.extend(batch.expect("records come").expect("not ended"));
+    }
+    records
+}
+
+/// What group `g` has committed of topic `in`. A second member would wait for ever: the embedded cluster does not let
+/// anybody into a group that all have left. The tests with a real broker do it.
+fn committed(cluster: &EmbeddedCluster, partitions: i32) -> Vec<Option<i64>> {
+    let mut properties = settings(cluster, "g").properties();
+    let client: BaseConsumer = properties.set("client.id", "observer").to_config().create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_range("in", 0, partitions - 1);
+    let committed = client.committed_offsets(list, Duration::from_secs(10)).unwrap();
+    committed
+        .elements()
+        .iter()
+        .map(|element| element.offset().to_raw().filter(|offset| *offset >= 0))
+        .collect()
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+#[test]
+fn commits_what_lies_below_the_first_unsettled_record() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 3).unwrap();
+        write(&cluster, "in", 0..300).await;
+
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let records = read(&mut consumer, 300).await;
+        assert_eq!(records.len(), 300);
+        // Of each partition all but the one at offset 40 settle, the last first.
+        let settled = records.iter().rev().filter(|record| record.offset != 40).map(|record| record.ticket);
+        consumer.settle(settled.collect::<Vec<_>>());
+        assert!(consumer.close(Duration::from_secs(20)).await);
+
+        assert_eq!(committed(&cluster, 3), [Some(40); 3]);
+    });
+}
+
+#[test]
+fn a_partition_pauses_at_its_span_and_goes_on() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..2_000).await;
+
+        let bounds = Bounds { records: 100, bytes: 32 << 20 };
+        let mut consumer = Consumer::start(&settings(&cluster, "g").with_span(bounds)).unwrap();
+        // The first one never settles while the others do: the span fills.
+        let first = read(&mut consumer, 1).await;
+        let held = first[0].ticket;
+        consumer.settle(first[1..].iter().map(|record| record.ticket).collect::<Vec<_>>());
+        let mut count = first.len();
+        while let Ok(Some(batch)) = tokio::time::timeout(Duration::from_secs(1), consumer.next_batch()).await
+        {
+            count += batch.len();
+            consumer.settle(batch.iter().map(|record| record.ticket).collect::<Vec<_>>());
+        }
+        // The bound is looked at between batches.
+        assert!((100..=100 + 512).contains(&count), "{count}");
+        consumer.settle([held]);
+        let mut next = count;
+        while next < 2_000 {
+            let batch = read(&mut consumer, 1).await;
+            for record in &batch {
+                assert_eq!(number(record), next, "in order, none twice, none left out");
+                next += 1;
+            }
+            consumer.settle(batch.iter().map(|record| record.ticket).collect::<Vec<_>>());
+        }
+        assert!(consumer.close(Duration::from_secs(20)).await);
+    });
+}
+
+#[test]
+fn large_values_are_not_copied_and_tombstones_are_told() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        let pool = ProducerPool::new();
+        let settings_of_writer = ProducerSettings::new(cluster.settings(), "writer");
+        let mut publisher = pool.publisher(&settings_of_writer, Bounds::default()).unwrap();
+        publisher.enqueue(Record::to("in").payload(&[b'x'; 5_000]), Token(0)).unwrap();
+        publisher.enqueue(Record::to("in").key(b"k"), Token(0)).unwrap();
+        assert!(publisher.flush(Duration::from_secs(20)).await);
+
+        let mut consumer = Consumer::start(&settings(&cluster, "g").with_max_value_bytes(4_999)).unwrap();
+        let records = read(&mut consumer, 2).await;
+        assert_eq!(records[0].value, Value::Oversized(5_000));
+        assert_eq!((&records[1].value, records[1].key.as_deref()), (&Value::Null, Some(&b"k"[..])));
+        consumer.stop();
+        while consumer.next_batch().await.is_some() {}
+        assert_eq!(consumer.failure(), None);
+        assert!(consumer.close(Duration::from_secs(20)).await);
+    });
+}
+
+#[test]
+fn a_first_start_at_the_newest_record_is_committed() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g").with_start_at(StartAt::Latest)).unwrap();
+        // Nothing comes; what comes while it is away must be for its successor.
+        assert!(tokio::time::timeout(Duration::from_secs(6), consumer.next_batch()).await.is_err());
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(10)]);
+    });
+}

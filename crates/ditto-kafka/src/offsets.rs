@@ -1,0 +1,178 @@
+//! Which offset may be committed.
+
+use std::collections::VecDeque;
+
+/// The records of one partition between the last commit and the newest one handed out.
+///
+/// Records are handed out in the order of their offsets and settle in any order. The watermark is the offset below which
+/// everything has settled; gaps between offsets (compaction, transactions) are none of its business.
+#[derive(Debug, Clone)]
+pub struct OffsetTracker {
+    /// Everything below has settled.
+    watermark: i64,
+    /// The offset after the newest record handed out.
+    next: i64,
+    /// From the watermark up, in the order of offsets; the first one has not settled.
+    open: VecDeque<Entry>,
+    /// Settled below the watermark, since the last commit.
+    uncommitted: Span,
+    /// In `open`.
+    pending: Span,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    offset: i64,
+    bytes: usize,
+    is_settled: bool,
+}
+
+/// An extent of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// Number of records.
+    pub records: usize,
+    /// Their size in bytes.
+    pub bytes: usize,
+}
+
+impl OffsetTracker {
+    /// A tracker of a partition whose next record is that of `start`.
+    #[must_use]
+    pub fn new(start: i64) -> Self {
+        Self {
+            watermark: start,
+            next: start,
+            open: VecDeque::new(),
+            uncommitted: Span::default(),
+            pending: Span::default(),
+        }
+    }
+
+    /// A record is handed out. One whose offset was handed out before is refused.
+    pub fn track(&mut self, offset: i64, bytes: usize) -> bool {
+        if offset < self.next {
+            return false;
+        }
+        self.next = offset.saturating_add(1);
+        if self.open.is_empty() {
+            self.watermark = offset;
+        }
+        self.open.push_back(Entry { offset, bytes, is_settled: false });
+        self.pending.add(bytes);
+        true
+    }
+
+    /// A record has settled. Settling it again, or one that was never handed out, has no effect.
+    pub fn settle(&mut self, offset: i64) {
+        let Ok(at) = self.open.binary_search_by_key(&offset, |entry| entry.offset) else { return };
+        let Some(entry) = self.open.get_mut(at) else { return };
+        entry.is_settled = true;
+        while let Some(first) = self.open.front().filter(|first| first.is_settled).copied() {
+            self.open.pop_front();
+            self.pending.remove(first.bytes);
+            self.uncommitted.add(first.bytes);
+        }
+        self.watermark = self.open.front().map_or(self.next, |first| first.offset);
+    }
+
+    /// The offset to commit: that of the first record which has not settled, else the one after the newest.
+    #[must_use]
+    pub fn watermark(&self) -> i64 {
+        self.watermark
+    }
+
+    /// What has settled since the last commit.
+    #[must_use]
+    pub fn uncommitted(&self) -> Span {
+        self.uncommitted
+    }
+
+    /// From the last commit to the newest record handed out: what would be handed out again.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span {
+            records: self.pending.records + self.uncommitted.records,
+            bytes: self.pending.bytes + self.uncommitted.bytes,
+        }
+    }
+
+    /// The watermark is being committed.
+    pub fn committed(&mut self) {
+        self.uncommitted = Span::default();
+    }
+}
+
+impl Span {
+    fn add(&mut self, bytes: usize) {
+        self.records += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.records -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_unsettled_holds_the_watermark() {
+        let mut tracker = OffsetTracker::new(100);
+        assert_eq!(tracker.watermark(), 100);
+        for offset in [100, 101, 105] {
+            assert!(tracker.track(offset, 10));
+        }
+        tracker.settle(101);
+        assert_eq!((tracker.watermark(), tracker.span()), (100, Span { records: 3, bytes: 30 }));
+        tracker.settle(100);
+        assert_eq!((tracker.watermark(), tracker.uncommitted()), (105, Span { records: 2, bytes: 20 }));
+        tracker.committed();
+        assert_eq!(tracker.span(), Span { records: 1, bytes: 10 });
+        tracker.settle(105);
+        assert_eq!(tracker.watermark(), 106);
+    }
+
+    #[test]
+    fn an_offset_is_handed_out_once() {
+        let mut tracker = OffsetTracker::new(0);
+        assert!(tracker.track(5, 1));
+        assert!(!tracker.track(5, 1));
+        assert!(!tracker.track(4, 1));
+        tracker.settle(4);
+        tracker.settle(99);
+        assert_eq!(tracker.watermark(), 5);
+    }
+
+    proptest! {
+        /// Against the plain definition: the smallest offset handed out and not settled, else the one after the newest.
+        #[test]
+        fn the_watermark_is_what_it_says(
+            gaps in prop::collection::vec(1_i64..4, 1..60),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 0..90),
+        ) {
+            let offsets: Vec<i64> = gaps.iter().scan(0, |offset, gap| { *offset += gap; Some(*offset) }).collect();
+            let mut tracker = OffsetTracker::new(0);
+            for offset in &offsets {
+                prop_assert!(tracker.track(*offset, 3));
+            }
+            let mut settled = std::collections::HashSet::new();
+            let mut last = tracker.watermark();
+            for at in order {
+                let offset = *at.get(&offsets);
+                tracker.settle(offset);
+                settled.insert(offset);
+                let expected = offsets.iter().copied().find(|offset| !settled.contains(offset));
+                prop_assert_eq!(tracker.watermark(), expected.unwrap_or(offsets[offsets.len() - 1] + 1));
+                prop_assert!(tracker.watermark() >= last, "it never goes back");
+                last = tracker.watermark();
+                prop_assert_eq!(tracker.span(), Span { records: offsets.len(), bytes: offsets.len() * 3 });
+            }
+        }
+    }
+}
