@@ -37,15 +37,13 @@ pub(crate) fn up(dir: &StateDir, base: Option<u16>) -> anyhow::Result<BrokerStat
         }
         Status::Stopped => {}
     }
+    let chosen = base.map(Ports::from_base).transpose()?;
     let start = Instant::now();
     let jars = Jars::find()?;
     let certificates = prepare(dir, &jars)?;
     let mut attempt = 1;
     loop {
-        let ports = match base {
-            Some(base) => Ports::from_base(base)?,
-            None => Ports::free()?,
-        };
+        let ports = chosen.map_or_else(Ports::free, Ok)?;
         match launch(dir, &jars, &certificates, &ports) {
             Ok(state) => {
                 progress(format_args!(
@@ -55,7 +53,7 @@ pub(crate) fn up(dir: &StateDir, base: Option<u16>) -> anyhow::Result<BrokerStat
                 ));
                 return Ok(state);
             }
-            Err(_) if base.is_none() && attempt < ATTEMPTS && lost_a_port(dir) => attempt += 1,
+            Err(_) if chosen.is_none() && attempt < ATTEMPTS && lost_a_port(dir) => attempt += 1,
             Err(error) => {
                 return Err(error.context(format!(
                     "the broker did not start; the end of {}:\n{}",
@@ -122,7 +120,7 @@ fn launch(
     command.args(["-cp", &jars.class_path(), "kafka.Kafka"]).arg(dir.server_properties());
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // A group of its own: Ctrl-C in the terminal is not for the broker.
-    let mut child = command.process_group(0).spawn().context("cannot run java")?;
+    let mut child = java::started(command.process_group(0))?;
     let state = BrokerState {
         pid: child.id(),
         kafka: jars.version.clone(),
