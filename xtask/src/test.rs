@@ -13,7 +13,7 @@ pub(crate) const BROKER_VARIABLE: &str = "DITTO_TEST_BROKER";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Passed on to `cargo test --release`; with a package, a target or a filter, only that runs
+    /// Passed on to `cargo test --release`; for example a package, a target or a filter
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CARGO_TEST_ARGS")]
     args: Vec<String>,
 }
@@ -40,39 +40,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 struct Plan(Vec<(&'static str, Vec<String>)>);
 
 impl Plan {
-    /// Without a choice by the caller: everything, and then the documentation's examples, which `--all-targets` leaves out.
+    /// Everything, and then the documentation's examples, which `--all-targets` leaves out; with arguments one call, which
+    /// covers the documentation's examples unless a target is chosen.
     fn of(args: &[String]) -> Self {
-        const PACKAGE: [&str; 5] = ["-p", "--package", "--workspace", "--all", "--manifest-path"];
-        const TARGET: [&str; 9] = [
-            "--lib",
-            "--bin",
-            "--bins",
-            "--test",
-            "--tests",
-            "--example",
-            "--examples",
-            "--bench",
-            "--benches",
-        ];
-        let cargo: Vec<_> = args.iter().take_while(|arg| *arg != "--").collect();
-        let names = |names: &[&str]| {
-            cargo.iter().any(|arg| {
-                let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
-                names.contains(&name) || names.contains(&"-p") && name.starts_with("-p")
-            })
-        };
-        let of_package = if names(&PACKAGE) { None } else { Some("--workspace") };
-        let call = |target: Option<&str>| {
-            let flags = [of_package, target].into_iter().flatten().map(str::to_owned);
-            flags.chain(args.iter().cloned()).collect()
-        };
-        if names(&["--doc"]) {
-            return Self(vec![("doc tests", call(None))]);
+        const PACKAGE: [&str; 4] = ["--package", "--workspace", "--all", "--manifest-path"];
+        let call = |flags: &[&str]| flags.iter().copied().map(str::to_owned).collect::<Vec<_>>();
+        if args.is_empty() {
+            let targets = call(&["--workspace", "--all-targets"]);
+            return Self(vec![("tests", targets), ("doc tests", call(&["--workspace", "--doc"]))]);
         }
-        if names(&TARGET) || names(&["--all-targets"]) {
-            return Self(vec![("tests", call(None))]);
-        }
-        Self(vec![("tests", call(Some("--all-targets"))), ("doc tests", call(Some("--doc")))])
+        let of_package = args.iter().take_while(|arg| *arg != "--").any(|arg| {
+            let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
+            PACKAGE.contains(&name) || name.starts_with("-p")
+        });
+        let mut flags = call(if of_package { &[] } else { &["--workspace"] });
+        flags.extend_from_slice(args);
+        Self(vec![("tests", flags)])
     }
 }
 
@@ -90,14 +73,11 @@ mod tests {
     #[test]
     fn everything_unless_chosen() {
         check("", &["--workspace --all-targets", "--workspace --doc"]);
-        check("some_name", &["--workspace --all-targets some_name", "--workspace --doc some_name"]);
-        check(
-            "-- --nocapture",
-            &["--workspace --all-targets -- --nocapture", "--workspace --doc -- --nocapture"],
-        );
-        check("-p ditto-json", &["--all-targets -p ditto-json", "--doc -p ditto-json"]);
-        check("-p x --test=kafka -- --lib", &["-p x --test=kafka -- --lib"]);
+        check("some_name", &["--workspace some_name"]);
+        check("-- --nocapture", &["--workspace -- --nocapture"]);
+        check("-p ditto-json", &["-p ditto-json"]);
+        check("--package=x --test=kafka -- --lib", &["--package=x --test=kafka -- --lib"]);
         check("--doc", &["--workspace --doc"]);
-        check("-- -p", &["--workspace --all-targets -- -p", "--workspace --doc -- -p"]);
+        check("-- -p", &["--workspace -- -p"]);
     }
 }
