@@ -5,6 +5,7 @@ mod broker;
 mod ci;
 mod conformance;
 mod console;
+mod release;
 mod steps;
 mod test;
 mod tidy;
@@ -31,6 +32,8 @@ enum Xtask {
     /// Start, stop or look at a real one-node Kafka broker
     #[command(subcommand)]
     Broker(broker::Command),
+    /// Check that a version can be made, and show how it is published
+    Release(release::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -41,5 +44,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Conformance(args) => conformance::run(&args),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Broker(command) => broker::run(command),
+        Xtask::Release(args) => release::run(&args),
     }
 }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
+pub(crate) use self::edges::{Edges, TABLE};
 use crate::console::progress;
 use crate::workspace;
 
@@ -22,7 +23,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
 pub(crate) fn check() -> anyhow::Result<()> {
     let root = workspace::root();
     let crates = graph::read(&root)?;
-    let mut findings = edges::check(edges::TABLE, edges::RESERVED, &crates);
+    let mut findings = edges::check(TABLE, edges::RESERVED, &crates);
     findings.extend(files::check(&root)?);
     findings.extend(links::check(&root)?);
     if findings.is_empty() {
