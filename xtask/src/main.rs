@@ -1,2 +1,49 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask help` lists them.
+
+mod bench;
+mod broker;
+mod ci;
+mod conformance;
+mod console;
+mod release;
+mod steps;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What CI runs and developers run at home: one command, one line.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Xtask {
+    /// Run every test against a real Kafka broker that lives as long as the run
+    Test(test::Args),
+    /// Format, lints, documentation, tidy and supply chain: what a change must pass beside the tests
+    Ci,
+    /// Check crate edges, file rules and links
+    Tidy,
+    /// Run the vectors of the reference
+    Conformance(conformance::Args),
+    /// Run the benchmarks against a real Kafka broker of their own
+    Bench(bench::Args),
+    /// Start, stop or look at a real one-node Kafka broker
+    #[command(subcommand)]
+    Broker(broker::Command),
+    /// Check that a version can be made, and show how it is published
+    Release(release::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Xtask::parse() {
+        Xtask::Test(args) => test::run(&args),
+        Xtask::Ci => ci::run(),
+        Xtask::Tidy => tidy::run(),
+        Xtask::Conformance(args) => conformance::run(&args),
+        Xtask::Bench(args) => bench::run(&args),
+        Xtask::Broker(command) => broker::run(command),
+        Xtask::Release(args) => release::run(&args),
+    }
+}

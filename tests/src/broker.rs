@@ -1,0 +1,80 @@
+//! The real Kafka broker that `cargo xtask test` starts, and the tools that come with it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+/// The variable that names `broker.json`.
+pub const BROKER_VARIABLE: &str = "DITTO_TEST_BROKER";
+
+/// What `broker.json` says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Broker {
+    /// The process of the broker.
+    pub pid: u32,
+    /// Version of Kafka.
+    pub kafka: String,
+    /// Addresses of its listeners.
+    pub listeners: Listeners,
+    /// User of PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 on every listener but `plaintext`.
+    pub username: String,
+    /// The user's password.
+    pub password: String,
+    /// Certificate of the authority that signed those of `sasl_ssl` and `wrong_name`, a PEM file.
+    pub ca: PathBuf,
+    /// The Java program.
+    pub java: PathBuf,
+    /// Options of Java for the tools: their logs go to stderr.
+    pub java_options: Vec<String>,
+    /// Folder of Kafka's jars.
+    pub jars: PathBuf,
+    /// Log of the broker.
+    pub log: PathBuf,
+}
+
+/// `host:port` of each listener; topics are not made by writing to them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Listeners {
+    /// No login, no encryption.
+    pub plaintext: String,
+    /// Login without encryption.
+    pub sasl_plaintext: String,
+    /// Login and TLS, with a certificate for `localhost` and `127.0.0.1`.
+    pub sasl_ssl: String,
+    /// Login and TLS, with a certificate for another host: clients must refuse it.
+    pub wrong_name: String,
+}
+
+impl Broker {
+    /// The broker of this run.
+    ///
+    /// # Errors
+    /// If there is none: a test that needs a broker fails without one.
+    pub fn of_this_run() -> anyhow::Result<Self> {
+        let file = std::env::var_os(BROKER_VARIABLE).with_context(|| {
+            format!("{BROKER_VARIABLE} is not set: run the tests with `cargo xtask test`")
+        })?;
+        Self::read(Path::new(&file))
+    }
+
+    /// Reads a `broker.json`.
+    ///
+    /// # Errors
+    /// If it is not there or is no state of a broker.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not the state of a broker", file.display()))
+    }
+
+    /// A tool of Kafka by the name of its class, for example `org.apache.kafka.tools.consumer.ConsoleConsumer`.
+    #[must_use]
+    pub fn tool(&self, class: &str) -> Command {
+        let mut command = Command::new(&self.java);
+        command.args(&self.java_options).arg("-cp").arg(self.jars.join("*")).arg(class);
+        command
+    }
+}
