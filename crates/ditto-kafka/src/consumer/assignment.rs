@@ -88,7 +88,7 @@ impl Partitions {
     }
 
     /// What has to be committed: everything new, or only where a quarter of the span has settled.
-    pub(super) fn to_commit(&mut self, everything: bool, span: Bounds) -> TopicPartitionList {
+    pub(super) fn take_commit(&mut self, everything: bool, span: Bounds) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in self.by_assignment.values_mut() {
             partition.add_watermark(&mut list, everything, span);
@@ -96,7 +96,7 @@ impl Partitions {
         list
     }
 
-    fn to_commit_of(&mut self, revoked: &TopicPartitionList, span: Bounds) -> TopicPartitionList {
+    fn take_commit_of(&mut self, revoked: &TopicPartitionList, span: Bounds) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for element in revoked.elements() {
             let assignment =
@@ -114,7 +114,7 @@ impl Partitions {
     }
 
     /// Partitions that have to pause, and those that may go on.
-    pub(super) fn to_switch(&mut self, span: Bounds) -> (TopicPartitionList, TopicPartitionList) {
+    pub(super) fn take_switches(&mut self, span: Bounds) -> (TopicPartitionList, TopicPartitionList) {
         let (mut pause, mut resume) = (TopicPartitionList::new(), TopicPartitionList::new());
         for partition in self.by_assignment.values_mut() {
             let extent = partition.tracker.as_ref().map(OffsetTracker::span).unwrap_or_default();
@@ -224,7 +224,7 @@ impl ConsumerContext for Assignment {
             let mut partitions = lock(&self.partitions);
             let settled = std::mem::take(&mut *lock(&self.shared.settled));
             settled.into_iter().for_each(|ticket| partitions.settle(ticket));
-            let last = partitions.to_commit_of(list, self.span);
+            let last = partitions.take_commit_of(list, self.span);
             for element in list.elements() {
                 partitions.remove(element.topic(), element.partition());
             }

@@ -124,7 +124,7 @@ impl Reader {
 
     fn commit(&mut self, mode: CommitMode) {
         let everything = self.last_commit.elapsed() >= self.settings.commit_interval;
-        let list = lock(&self.consumer.context().partitions).to_commit(everything, self.settings.span);
+        let list = lock(&self.consumer.context().partitions).take_commit(everything, self.settings.span);
         if everything {
             self.last_commit = Instant::now();
         }
@@ -191,7 +191,7 @@ impl Reader {
 
     /// Reads a batch, if there is one within the poll time.
     fn read(&mut self) -> Result<(), ClientError> {
-        let (pause, resume) = lock(&self.consumer.context().partitions).to_switch(self.settings.span);
+        let (pause, resume) = lock(&self.consumer.context().partitions).take_switches(self.settings.span);
         self.switch(&pause, true);
         self.switch(&resume, false);
         let mut batch = Vec::new();
@@ -241,9 +241,7 @@ impl Reader {
 
     /// Copies a record to the end of the buffer; `None` if it must not be handed out.
     fn copy(&self, message: &BorrowedMessage<'_>, buffer: &mut BytesMut) -> Option<Pieces> {
-        if self.batches.is_none() {
-            return None;
-        }
+        self.batches.as_ref()?;
         let size = message.payload_len() + message.key_len();
         let (topic, ticket) = lock(&self.consumer.context().partitions).track(
             message.topic(),
