@@ -1,1 +1,25 @@
 #![doc = include_str!("../README.md")]
+
+mod acknowledgements;
+mod app;
+mod cli;
+mod config;
+mod definitions;
+pub mod exit;
+mod feed;
+mod publish;
+mod quickstart;
+mod report;
+mod run;
+mod telemetry;
+
+pub use self::{
+    app::{App, AppError, Running},
+    cli::{Cli, Command, QuickstartArgs, RunArgs},
+    config::{Config, ConfigErrors, FeedConfig, LogConfig, LogFormat, ProducerConfig, Variables},
+    definitions::{BrokenFile, Definition, Definitions},
+    publish::KafkaLeaf,
+    quickstart::quickstart,
+    report::{Report, Totals},
+    run::run,
+};

@@ -15,7 +15,6 @@ pub struct ErrorCode(i32);
 
 /// What an error concerns, and thus who has to act (design.md §3, "Settlement and acknowledgement").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Scope {
     /// This record only: too large, a partition that does not exist, refused by the broker's policy.
     /// The next record may succeed; this one will not.

@@ -1,0 +1,289 @@
+//! The service: built, running, stopped.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ditto_connection::Connection;
+use ditto_kafka::{
+    ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
+};
+use ditto_outbound::{
+    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneCounters, NoAcknowledgements,
+};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
+use crate::config::{Config, FeedConfig};
+use crate::definitions::Definitions;
+use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
+use crate::publish::{KafkaLeaf, cluster_of};
+use crate::report::Report;
+
+/// Where connections publish to.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Clusters {
+    /// Each to the cluster of its definition.
+    #[default]
+    OfDefinitions,
+    /// All to this one: the quickstart's, inside the process. No definition and no configuration leads here.
+    Embedded(ClusterSettings),
+}
+
+/// The service before its first signal: everything is compiled, nothing is connected.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    connections: Vec<(Connection, Arc<CompiledConnection>)>,
+    clusters: Clusters,
+}
+
+/// Why the service cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// There is nothing to run.
+    #[error("{0}")]
+    NoConnection(String),
+    /// The folder of definitions cannot be read.
+    #[error("folder of connections `{0}` cannot be read")]
+    Definitions(String, #[source] io::Error),
+    /// A file of the feed cannot be used.
+    #[error("`{0}` cannot be used")]
+    File(String, #[source] io::Error),
+    /// A client cannot be made, or failed for good.
+    #[error("kafka client of {0} failed")]
+    Client(String, #[source] ClientError),
+    /// A lane panicked.
+    #[error("a lane ended unexpectedly; this is a bug: {0}")]
+    Internal(String),
+}
+
+impl App {
+    /// Reads and compiles the definitions. Those that are broken are reported and left out.
+    ///
+    /// # Errors
+    /// There is no definition that could run.
+    pub fn build(config: Config) -> Result<Self, AppError> {
+        let folder = config.connections.display().to_string();
+        let definitions = Definitions::load(&config.connections)
+            .map_err(|error| AppError::Definitions(folder.clone(), error))?;
+        for broken in &definitions.broken {
+            for finding in &broken.findings {
+                tracing::error!(file = %broken.file.display(), "connection not started: {finding}");
+            }
+        }
+        for definition in &definitions.connections {
+            for warning in definition.connection.warnings() {
+                warn!(file = %definition.file.display(), "{warning}");
+            }
+        }
+        let connections: Vec<Connection> = definitions.open().cloned().collect();
+        if connections.is_empty() {
+            let (found, broken) = (definitions.connections.len(), definitions.broken.len());
+            return Err(AppError::NoConnection(format!(
+                "no connection to run in `{folder}`: {found} are closed, {broken} are broken"
+            )));
+        }
+        Ok(Self::of_connections(config, connections, Clusters::OfDefinitions))
+    }
+
+    pub(crate) fn of_connections(config: Config, connections: Vec<Connection>, clusters: Clusters) -> Self {
+        let compile = |connection: Connection| {
+            let compiled = CompiledConnection::compile(&connection);
+            (connection, compiled)
+        };
+        Self { config, connections: connections.into_iter().map(compile).collect(), clusters }
+    }
+
+    /// Opens the feed and starts the lanes. It runs until the feed ends, or `stop` is cancelled.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The feed cannot be opened, or a client cannot be made.
+    pub fn start(self, stop: &CancellationToken) -> Result<Running, AppError> {
+        let mut running = Running {
+            pool: ProducerPool::new(),
+            lanes: JoinSet::new(),
+            report: Report::default(),
+            grace: self.config.grace,
+            stop: stop.clone(),
+            acknowledgements: None,
+        };
+        info!(connections = self.connections.len(), "starting");
+        match self.config.feed.clone() {
+            FeedConfig::Ndjson { path, acknowledgements } => {
+                let file = |path: &std::path::Path, error| AppError::File(path.display().to_string(), error);
+                let input = open_input(&path).map_err(|error| file(&path, error))?;
+                let sink: Box<dyn AcknowledgementSink> = match acknowledgements {
+                    Some(path) => {
+                        Box::new(NdjsonAcknowledgements::create(&path).map_err(|error| file(&path, error))?)
+                    }
+                    None => Box::new(NoAcknowledgements),
+                };
+                let feed = NdjsonFeed::start(input, self.config.policy.limits.max_bytes, stop.clone())
+                    .map_err(|error| file(&path, error))?;
+                let connections = self.drivers(&running.pool, Delivery::best_effort())?;
+                let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
+                running.add_lane("ndjson", &self.compiled(), lane.counters());
+                let bound = running.bound();
+                running.lanes.spawn(async move {
+                    bound.drain(lane).await;
+                    Ok(())
+                });
+            }
+            FeedConfig::Kafka { cluster, topics, group_id, start_at, acknowledgement_topic } => {
+                let acknowledgements = match acknowledgement_topic {
+                    Some(topic) => Some(running.acknowledge_to(&cluster, topic)?),
+                    None => None,
+                };
+                for (connection, compiled) in &self.connections {
+                    let id = connection.id().to_string();
+                    let client = |error| AppError::Client(format!("connection `{id}`"), error);
+                    let settings =
+                        ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &topics)
+                            .with_start_at(start_at)
+                            .with_max_value_bytes(self.config.policy.limits.max_bytes);
+                    let leaf = KafkaLeaf::new(&running.pool, self.producer(connection, Delivery::Replayable))
+                        .map_err(client)?;
+                    let feed = KafkaFeed::new(Consumer::start(&settings).map_err(client)?, stop.clone());
+                    let sink: Box<dyn AcknowledgementSink> = match &acknowledgements {
+                        Some(sink) => Box::new(sink.clone()),
+                        None => Box::new(NoAcknowledgements),
+                    };
+                    let intake = Intake::new(self.config.policy.clone());
+                    let lane = Lane::new(feed, intake, vec![(compiled.clone(), leaf)], sink);
+                    running.add_lane(&id, std::slice::from_ref(compiled), lane.counters());
+                    let bound = running.bound();
+                    let deadline = self.config.grace;
+                    running.lanes.spawn(async move {
+                        match bound.drain(lane).await {
+                            Some(feed) => {
+                                feed.close(deadline).await.map_err(|error| AppError::Client(id, error))
+                            }
+                            None => Ok(()),
+                        }
+                    });
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    fn compiled(&self) -> Vec<Arc<CompiledConnection>> {
+        self.connections.iter().map(|(_, compiled)| compiled.clone()).collect()
+    }
+
+    fn drivers(
+        &self,
+        pool: &ProducerPool,
+        delivery: Delivery,
+    ) -> Result<Vec<(Arc<CompiledConnection>, KafkaLeaf)>, AppError> {
+        let driver = |(connection, compiled): &(Connection, Arc<CompiledConnection>)| {
+            let leaf = KafkaLeaf::new(pool, self.producer(connection, delivery))
+                .map_err(|error| AppError::Client(format!("connection `{}`", connection.id()), error))?;
+            Ok((compiled.clone(), leaf))
+        };
+        self.connections.iter().map(driver).collect()
+    }
+
+    fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
+        let cluster = match &self.clusters {
+            Clusters::OfDefinitions => cluster_of(connection),
+            Clusters::Embedded(cluster) => cluster.clone(),
+        };
+        ProducerSettings::new(cluster, "ditto-connectivity")
+            .with_delivery(delivery)
+            .with_partitioning(self.config.producer.partitioning)
+            .with_compression(self.config.producer.compression)
+            .with_linger(self.config.producer.linger)
+    }
+}
+
+/// The running service.
+#[derive(Debug)]
+pub struct Running {
+    pool: ProducerPool,
+    lanes: JoinSet<Result<(), AppError>>,
+    report: Report,
+    grace: Duration,
+    stop: CancellationToken,
+    acknowledgements: Option<JoinHandle<()>>,
+}
+
+/// What bounds the end of a lane.
+struct Bound {
+    stop: CancellationToken,
+    grace: Duration,
+}
+
+impl Bound {
+    /// Runs a lane; once it is to stop, for the grace time at most. Gives back its feed if everything settled.
+    async fn drain<F: Feed>(self, lane: Lane<F, KafkaLeaf>) -> Option<F> {
+        let overdue = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(self.grace).await;
+        };
+        tokio::select! {
+            feed = lane.run() => Some(feed),
+            () = overdue => {
+                warn!(grace = ?self.grace, "stopped before everything was sent; a replayable feed hands it out again");
+                None
+            }
+        }
+    }
+}
+
+impl Running {
+    fn add_lane(&mut self, name: &str, connections: &[Arc<CompiledConnection>], counters: Arc<LaneCounters>) {
+        self.report.add(name.to_owned(), connections.to_vec(), counters);
+    }
+
+    fn bound(&self) -> Bound {
+        Bound { stop: self.stop.clone(), grace: self.grace }
+    }
+
+    fn acknowledge_to(
+        &mut self,
+        cluster: &ClusterSettings,
+        topic: String,
+    ) -> Result<KafkaAcknowledgements, AppError> {
+        let settings = ProducerSettings::new(cluster.clone(), "ditto-connectivity-acks");
+        let (sink, task) = KafkaAcknowledgements::start(&self.pool, &settings, topic, self.grace)
+            .map_err(|error| AppError::Client("the acknowledgements".to_owned(), error))?;
+        self.acknowledgements = Some(task);
+        Ok(sink)
+    }
+
+    /// What became of every signal so far.
+    pub fn report(&self) -> Report {
+        self.report.clone()
+    }
+
+    /// Waits for the end of all lanes, then for what the producers still hold.
+    ///
+    /// # Errors
+    /// The first lane's failure; the others are stopped then.
+    pub async fn finished(mut self) -> Result<Report, AppError> {
+        let mut first = Ok(());
+        while let Some(ended) = self.lanes.join_next().await {
+            let ended = ended.unwrap_or_else(|panic| Err(AppError::Internal(panic.to_string())));
+            if ended.is_err() {
+                self.stop.cancel();
+            }
+            first = first.and(ended);
+        }
+        // Order matters: lanes hold sinks and publishers; with them gone the last records go out.
+        if let Some(acknowledgements) = self.acknowledgements.take() {
+            let _ended = acknowledgements.await;
+        }
+        let open = self.pool.closed(self.grace).await;
+        if open > 0 {
+            warn!(producers = open, "producers did not end in time");
+        }
+        first.map(|()| self.report)
+    }
+}

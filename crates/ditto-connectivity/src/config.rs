@@ -1,0 +1,303 @@
+//! The configuration of the service: a TOML file, checked as a whole.
+
+mod interpolate;
+mod section;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ditto_kafka::{ClusterSettings, Compression, Partitioning, Sasl, SaslMechanism, Security, StartAt, Tls};
+use ditto_outbound::{FeedPolicy, InternalHeaders};
+use ditto_protocol::Limits;
+use secrecy::SecretString;
+use toml::de::DeTable;
+
+pub use self::interpolate::Variables;
+use self::section::{Document, Section};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of connection definitions, one JSON file each.
+    pub connections: PathBuf,
+    /// Where signals come from.
+    pub feed: FeedConfig,
+    /// What a feed's messages may say and how large they may be.
+    pub policy: FeedPolicy,
+    /// How producers of all connections behave.
+    pub producer: ProducerConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// How long a stop may take to drain what is in flight.
+    pub grace: Duration,
+}
+
+/// Where signals come from.
+#[derive(Debug, Clone)]
+pub enum FeedConfig {
+    /// Lines of JSON.
+    Ndjson {
+        /// What to read; `-` is stdin.
+        path: PathBuf,
+        /// Where acknowledgements go, as lines; `-` is stdout.
+        acknowledgements: Option<PathBuf>,
+    },
+    /// Topics, read as a member of a group per connection.
+    Kafka {
+        /// The cluster of the feed.
+        cluster: ClusterSettings,
+        /// The topics.
+        topics: Vec<String>,
+        /// What the groups of the lanes start with: `<group_id>.<connection id>`.
+        group_id: String,
+        /// Where a group starts that has committed nothing.
+        start_at: StartAt,
+        /// Topic of the same cluster for acknowledgements.
+        acknowledgement_topic: Option<String>,
+    },
+}
+
+/// How producers behave.
+#[derive(Debug, Clone, Copy)]
+pub struct ProducerConfig {
+    /// Where records without key and partition go.
+    pub partitioning: Partitioning,
+    /// How batches are compressed.
+    pub compression: Compression,
+    /// How long a batch waits for more records.
+    pub linger: Duration,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            partitioning: Partitioning::RoundRobin,
+            compression: Compression::None,
+            linger: Duration::from_millis(5),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// A level or a filter such as `info,ditto_kafka=debug`. The variable `RUST_LOG` wins.
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// A JSON object per line.
+    Json,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Human }
+    }
+}
+
+/// Everything that is wrong with a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    file: PathBuf,
+    errors: Vec<ConfigError>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ConfigError {
+    /// From 1; none if the file cannot be read.
+    line: Option<usize>,
+    text: String,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.errors.iter().enumerate() {
+            let line_break = if at > 0 { "\n" } else { "" };
+            write!(f, "{line_break}{}:", self.file.display())?;
+            if let Some(line) = error.line {
+                write!(f, "{line}:")?;
+            }
+            write!(f, " {}", error.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads a file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// All that is wrong with it, with file and line.
+    pub fn load(file: &Path) -> Result<Self, ConfigErrors> {
+        let failed = |errors| ConfigErrors { file: file.to_owned(), errors };
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            failed(vec![ConfigError { line: None, text: format!("cannot be read: {error}") }])
+        })?;
+        Self::parse(&text, file.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok())
+            .map_err(failed)
+    }
+
+    fn parse(text: &str, folder: &Path, variables: Variables<'_>) -> Result<Self, Vec<ConfigError>> {
+        let (root, syntax) = DeTable::parse_recoverable(text);
+        let document = Document::new(text, variables);
+        for error in syntax {
+            document.error(error.span().map(|span| span.start), error.message().to_owned());
+        }
+        let mut root = Section::of_root(&document, root.get_ref());
+        let connections = root.required_text("connections", "name the folder of the connection definitions");
+        let grace = root.duration("grace", Duration::from_secs(30));
+        let mut feed_section =
+            root.section("feed", "say where signals come from, e.g. [feed] kind = \"kafka\"");
+        let (feed, policy) = feed(&mut feed_section, folder);
+        feed_section.end();
+        let mut section = root.optional_section("producer");
+        let producer = producer(&mut section);
+        section.end();
+        let mut section = root.optional_section("log");
+        let log = LogConfig {
+            level: section.text("level").unwrap_or_else(|| LogConfig::default().level),
+            format: section
+                .choice("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)])
+                .unwrap_or(LogFormat::Human),
+        };
+        section.end();
+        root.end();
+        match (connections, feed, document.into_errors()) {
+            (Some(connections), Some(feed), errors) if errors.is_empty() => {
+                Ok(Self { connections: folder.join(connections), feed, policy, producer, log, grace })
+            }
+            (_, _, errors) => Err(errors),
+        }
+    }
+}
+
+fn producer(section: &mut Section<'_>) -> ProducerConfig {
+    let default = ProducerConfig::default();
+    let compressions = [
+        ("none", Compression::None),
+        ("gzip", Compression::Gzip),
+        ("snappy", Compression::Snappy),
+        ("lz4", Compression::Lz4),
+        ("zstd", Compression::Zstd),
+    ];
+    let partitionings = [("round-robin", Partitioning::RoundRobin), ("sticky", Partitioning::Sticky)];
+    ProducerConfig {
+        partitioning: section.choice("partitioning", &partitionings).unwrap_or(default.partitioning),
+        compression: section.choice("compression", &compressions).unwrap_or(default.compression),
+        linger: section.duration("linger", default.linger),
+    }
+}
+
+fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPolicy) {
+    let policy = policy(section);
+    let Some(kind) = section.choice("kind", &[("ndjson", false), ("kafka", true)]) else {
+        if section.is_there() && !section.has("kind") {
+            section.missing("kind", "set it to \"ndjson\" or \"kafka\"");
+        }
+        section.ignore_rest();
+        return (None, policy);
+    };
+    let place = |path: String| if path == "-" { PathBuf::from(path) } else { folder.join(path) };
+    if !kind {
+        let path = section.required_text("path", "name the file, or - for stdin").map(place);
+        let acknowledgements = section.text("acks").map(place);
+        return (path.map(|path| FeedConfig::Ndjson { path, acknowledgements }), policy);
+    }
+    let bootstrap_servers = section.required_text("bootstrap_servers", "list brokers as host:port");
+    let topics = section.list("topics");
+    if topics.as_ref().is_none_or(Vec::is_empty) {
+        section.missing("topics", "list the topics to read");
+    }
+    let group_id = section.text("group_id").unwrap_or_else(|| "ditto-connectivity".to_owned());
+    let start_at = section
+        .choice("start_at", &[("latest", StartAt::Latest), ("earliest", StartAt::Earliest)])
+        .unwrap_or(StartAt::Latest);
+    let acknowledgement_topic = section.text("acks_topic");
+    let security = security(section, folder);
+    let feed = bootstrap_servers.zip(topics).map(|(servers, topics)| FeedConfig::Kafka {
+        cluster: ClusterSettings {
+            bootstrap_servers: servers
+                .split([',', ' '])
+                .filter(|server| !server.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            security,
+        },
+        topics,
+        group_id,
+        start_at,
+        acknowledgement_topic,
+    });
+    (feed, policy)
+}
+
+fn policy(section: &mut Section<'_>) -> FeedPolicy {
+    let trusts = section.choice("internal_headers", &[("trust", true), ("strip", false)]).unwrap_or(false);
+    let default_read_subjects = section.list("default_read_subjects");
+    if trusts && default_read_subjects.is_some() {
+        section.refuse(
+            "default_read_subjects",
+            "has no effect with internal_headers = \"trust\"; the feed says who may read",
+        );
+    }
+    let default = Limits::default();
+    let limits = Limits::new(
+        section.number("max_message_bytes", 1..=64 << 20).unwrap_or(default.max_bytes),
+        section.number("max_depth", 1..=1_000).unwrap_or(default.max_depth),
+    );
+    let internal_headers = if trusts {
+        InternalHeaders::Trust
+    } else {
+        InternalHeaders::Strip { default_read_subjects: default_read_subjects.unwrap_or_default() }
+    };
+    FeedPolicy { internal_headers, limits }
+}
+
+fn security(section: &mut Section<'_>, folder: &Path) -> Security {
+    let username = section.text("username");
+    let password = section.text("password").map(SecretString::from);
+    let mechanisms = [
+        ("plain", SaslMechanism::Plain),
+        ("scram-sha-256", SaslMechanism::ScramSha256),
+        ("scram-sha-512", SaslMechanism::ScramSha512),
+    ];
+    let mechanism = section.choice("sasl_mechanism", &mechanisms).unwrap_or(SaslMechanism::Plain);
+    let sasl = match (username, password) {
+        (Some(username), Some(password)) => Some(Sasl { mechanism, username, password }),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.refuse("username", "needs a password beside it");
+            None
+        }
+        (None, Some(_)) => {
+            section.refuse("password", "needs a username beside it");
+            None
+        }
+    };
+    let uses_tls = section.boolean("tls").unwrap_or(false);
+    let ca_pem = section.text("ca_file").and_then(|path| {
+        let path = folder.join(path);
+        let pem = std::fs::read_to_string(&path);
+        pem.map_err(|error| {
+            section.refuse("ca_file", &format!("`{}` cannot be read: {error}", path.display()))
+        })
+        .ok()
+    });
+    if ca_pem.is_some() && !uses_tls {
+        section.refuse("ca_file", "has no effect without tls = true");
+    }
+    Security { tls: uses_tls.then(|| Tls { ca_pem, client_certificate: None }), sasl }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let variables = |name: &str| (name == "BROKER").then(|| "kafka:9092".to_owned());
+    match Config::parse(text, Path::new("/etc/ditto"), &variables) {
+        Ok(config) => expected.assert_debug_eq(&config),
+        Err(errors) => expected.assert_eq(&ConfigErrors { file: "c.toml".into(), errors }.to_string()),
+    }
+}
+
+#[test]
+fn everything_is_said_at_once_with_its_line() {
+    check(
+        r#"
+conections = "here"
+grace = "soon"
+[feed]
+kind = "kafka"
+bootstrap_servers = "${NOWHERE}"
+topics = ["a", 5]
+internal_headers = "yes"
+username = "me"
+max_depth = 0
+[producer]
+partitioning = "random"
+linger = 5
+[log]
+format = "xml"
+colour = true
+"#,
+        expect![[r#"
+            c.toml:1: connections is missing; name the folder of the connection definitions
+            c.toml:2: conections is unknown; known here are connections, grace, feed, producer, log
+            c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
+            c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
+            c.toml:7: feed.topics is a text: put it in quotes
+            c.toml:8: feed.internal_headers `yes` is none of trust, strip
+            c.toml:9: feed.username needs a password beside it
+            c.toml:10: feed.max_depth is 0, not within 1 and 1000
+            c.toml:12: producer.partitioning `random` is none of round-robin, sticky
+            c.toml:13: producer.linger is a text: put it in quotes
+            c.toml:15: log.format `xml` is none of human, json
+            c.toml:16: log.colour is unknown; known here are level, format"#]],
+    );
+    check(
+        "x = [",
+        expect![[r#"
+        c.toml:1: unclosed array, expected `]`
+        c.toml:1: connections is missing; name the folder of the connection definitions
+        c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
+        c.toml:1: x is unknown; known here are connections, grace, feed, producer, log"#]],
+    );
+    check(
+        "",
+        expect![[r#"
+        c.toml:1: connections is missing; name the folder of the connection definitions
+        c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka""#]],
+    );
+}
+
+#[test]
+fn a_kafka_feed() {
+    check(
+        r#"
+connections = "connections"
+[feed]
+kind = "kafka"
+bootstrap_servers = "${BROKER}, other:9092,"
+topics = ["ditto-feed"]
+internal_headers = "trust"
+max_message_bytes = "${LIMIT:-2_000_000}"
+"#,
+        expect![[r#"
+            Config {
+                connections: "/etc/ditto/connections",
+                feed: Kafka {
+                    cluster: ClusterSettings {
+                        bootstrap_servers: [
+                            "kafka:9092",
+                            "other:9092",
+                        ],
+                        security: Security {
+                            tls: None,
+                            sasl: None,
+                        },
+                    },
+                    topics: [
+                        "ditto-feed",
+                    ],
+                    group_id: "ditto-connectivity",
+                    start_at: Latest,
+                    acknowledgement_topic: None,
+                },
+                policy: FeedPolicy {
+                    internal_headers: Trust,
+                    limits: Limits {
+                        max_bytes: 2000000,
+                        max_depth: 64,
+                    },
+                },
+                producer: ProducerConfig {
+                    partitioning: RoundRobin,
+                    compression: None,
+                    linger: 5ms,
+                },
+                log: LogConfig {
+                    level: "info",
+                    format: Human,
+                },
+                grace: 30s,
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn an_ndjson_feed() {
+    check(
+        r#"
+connections = "c"
+[feed]
+kind = "ndjson"
+path = "-"
+acks = "acks.ndjson"
+default_read_subjects = ["integ:demo"]
+"#,
+        expect![[r#"
+            Config {
+                connections: "/etc/ditto/c",
+                feed: Ndjson {
+                    path: "-",
+                    acknowledgements: Some(
+                        "/etc/ditto/acks.ndjson",
+                    ),
+                },
+                policy: FeedPolicy {
+                    internal_headers: Strip {
+                        default_read_subjects: [
+                            "integ:demo",
+                        ],
+                    },
+                    limits: Limits {
+                        max_bytes: 1048576,
+                        max_depth: 64,
+                    },
+                },
+                producer: ProducerConfig {
+                    partitioning: RoundRobin,
+                    compression: None,
+                    linger: 5ms,
+                },
+                log: LogConfig {
+                    level: "info",
+                    format: Human,
+                },
+                grace: 30s,
+            }
+        "#]],
+    );
+}

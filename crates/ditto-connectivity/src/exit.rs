@@ -1,0 +1,14 @@
+//! Exit codes (sysexits.h), as documented in docs/operations.md.
+
+/// Ended as asked.
+pub const OK: u8 = 0;
+/// Ended as asked, and something was lost or differed: signals failed, or the quickstart got other records than due.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 64;
+/// Something that is needed is not available: a file, a client.
+pub const UNAVAILABLE: u8 = 69;
+/// A bug.
+pub const INTERNAL: u8 = 70;
+/// The configuration or every definition is wrong.
+pub const CONFIG: u8 = 78;

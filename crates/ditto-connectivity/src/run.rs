@@ -1,0 +1,147 @@
+//! The command `run`.
+
+use std::error::Error;
+use std::io;
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::app::{App, AppError};
+use crate::cli::RunArgs;
+use crate::config::{Config, FeedConfig};
+use crate::definitions::Definitions;
+use crate::{exit, telemetry};
+
+/// Runs the service, or only checks what it would run. The exit code.
+pub fn run(args: RunArgs) -> u8 {
+    let mut config = match Config::load(&args.config) {
+        Ok(config) => config,
+        Err(errors) => return fail(&errors, exit::CONFIG),
+    };
+    if let Some(path) = args.acks {
+        match &mut config.feed {
+            FeedConfig::Ndjson { acknowledgements, .. } => *acknowledgements = Some(path),
+            FeedConfig::Kafka { .. } => {
+                return fail(
+                    &"--acks is for NDJSON feeds; set feed.acks_topic for a kafka feed",
+                    exit::USAGE,
+                );
+            }
+        }
+    }
+    if args.check {
+        return check(&config);
+    }
+    // Before the first thread.
+    if let Err(why) = telemetry::init(&config.log) {
+        return fail(&format!("{}: {why}", args.config.display()), exit::CONFIG);
+    }
+    let app = match App::build(config) {
+        Ok(app) => app,
+        Err(error) => return fail(&chain(&error), code_of(&error)),
+    };
+    match runtime() {
+        Ok(runtime) => runtime.block_on(serve(app)),
+        Err(error) => fail(&format!("no runtime: {error}"), exit::UNAVAILABLE),
+    }
+}
+
+/// A runtime for lanes; librdkafka has its own threads.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lane").build()
+}
+
+async fn serve(app: App) -> u8 {
+    let stop = CancellationToken::new();
+    let running = match app.start(&stop) {
+        Ok(running) => running,
+        Err(error) => return fail(&chain(&error), code_of(&error)),
+    };
+    info!("ready");
+    // Watches for the whole life of the process: a second signal ends it at once.
+    tokio::spawn(stop_on_signals(stop.clone()));
+    match running.finished().await {
+        Ok(report) => {
+            for line in report.to_string().lines() {
+                info!("{line}");
+            }
+            // Whoever stops the service knows that it was stopped; whoever waits for the end of a file does not.
+            if report.totals().failed > 0 && !stop.is_cancelled() { exit::FAILED } else { exit::OK }
+        }
+        Err(error) => fail(&chain(&error), code_of(&error)),
+    }
+}
+
+/// Cancels at the first signal, ends the process at the second.
+pub(crate) async fn stop_on_signals(stop: CancellationToken) {
+    if let Err(why) = terminated().await {
+        return warn!(%why, "signals are not watched");
+    }
+    info!("stopping: draining what is in flight; a second signal ends at once");
+    stop.cancel();
+    if terminated().await.is_ok() {
+        error!("ended at once; what was in flight comes again from a replayable feed");
+        std::process::exit(130);
+    }
+}
+
+async fn terminated() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+#[expect(clippy::print_stdout, reason = "this command's answer")]
+fn check(config: &Config) -> u8 {
+    let definitions = match Definitions::load(&config.connections) {
+        Ok(definitions) => definitions,
+        Err(error) => {
+            return fail(&format!("folder `{}`: {error}", config.connections.display()), exit::CONFIG);
+        }
+    };
+    for definition in &definitions.connections {
+        println!("{}: connection `{}` is valid", definition.file.display(), definition.connection.id());
+        for warning in definition.connection.warnings() {
+            println!("{}:{warning}", definition.file.display());
+        }
+    }
+    for broken in &definitions.broken {
+        for finding in &broken.findings {
+            println!("{}:{finding}", broken.file.display());
+        }
+    }
+    if definitions.broken.is_empty() && !definitions.connections.is_empty() { exit::OK } else { exit::CONFIG }
+}
+
+#[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]
+fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
+    eprintln!("{why}");
+    code
+}
+
+fn code_of(error: &AppError) -> u8 {
+    match error {
+        AppError::NoConnection(_) | AppError::Definitions(..) => exit::CONFIG,
+        AppError::File(..) | AppError::Client(..) => exit::UNAVAILABLE,
+        AppError::Internal(_) => exit::INTERNAL,
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
