@@ -1,18 +1,16 @@
 //! A Kafka cluster inside the process, for tests and for a first look.
 
+mod tail;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-use rdkafka::{Offset, TopicPartitionList};
 
+pub use self::tail::Tail;
 use crate::cluster::ClusterSettings;
 use crate::code::ErrorCode;
 use crate::error::ClientError;
@@ -85,7 +83,16 @@ impl EmbeddedCluster {
     ///
     /// The topic does not exist, or the cluster does not answer within 10 s.
     pub fn read_back(&self, topic: &str) -> Result<Vec<StoredRecord>, ClientError> {
-        read_back(&self.settings(), topic).map_err(|error| ClientError::from_rdkafka(&error))
+        tail::read_back(&self.settings(), topic).map_err(|error| ClientError::from_rdkafka(&error))
+    }
+
+    /// Follows topics from their first record on, by assignment and without a group.
+    ///
+    /// # Errors
+    ///
+    /// A topic does not exist, or the cluster does not answer within 10 s.
+    pub fn tail(&self, topics: &[&str]) -> Result<Tail, ClientError> {
+        Tail::open(&self.settings(), topics).map_err(|error| ClientError::from_rdkafka(&error))
     }
 
     /// The next requests of this kind fail with these errors, one each. `_TRANSPORT` closes the
@@ -225,63 +232,6 @@ fn serve(brokers: u8, started: &Sender<Result<String, KafkaError>>, commands: &R
 fn native(code: ErrorCode) -> Result<RDKafkaRespErr, ClientError> {
     RDKafkaRespErr::try_from(code.number())
         .map_err(|_| ClientError::configuration(format!("librdkafka has no error {code}")))
-}
-
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-fn read_back(cluster: &ClusterSettings, topic: &str) -> Result<Vec<StoredRecord>, KafkaError> {
-    let mut properties = cluster.properties();
-    properties
-        .set("group.id", "ditto-kafka-read-back")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_uncommitted");
-    let consumer: BaseConsumer = properties.to_config().create()?;
-    let metadata = consumer.fetch_metadata(Some(topic), READ_TIMEOUT)?;
-    let partitions = metadata.topics().iter().filter(|it| it.name() == topic).flat_map(|it| it.partitions());
-    let mut assignment = TopicPartitionList::new();
-    for partition in partitions {
-        assignment.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
-    }
-    let mut unread = assignment.count();
-    consumer.assign(&assignment)?;
-    let deadline = Instant::now() + READ_TIMEOUT;
-    let mut records = Vec::new();
-    while unread > 0 {
-        if Instant::now() > deadline {
-            return Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut));
-        }
-        match consumer.poll(Duration::from_millis(100)) {
-            None => {}
-            Some(Ok(message)) => records.push(stored(&message)),
-            Some(Err(KafkaError::PartitionEOF(_))) => unread -= 1,
-            Some(Err(error)) => return Err(error),
-        }
-    }
-    records.sort_by_key(|it| (it.record.partition, it.offset));
-    Ok(records)
-}
-
-fn stored(message: &BorrowedMessage<'_>) -> StoredRecord {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|it| {
-                let value = Bytes::copy_from_slice(it.value.unwrap_or_default());
-                (it.key.to_owned(), value)
-            })
-            .collect()
-    });
-    StoredRecord {
-        record: OwnedRecord {
-            topic: message.topic().to_owned(),
-            partition: Some(message.partition()),
-            key: message.key().map(Bytes::copy_from_slice),
-            payload: message.payload().map(Bytes::copy_from_slice),
-            headers,
-        },
-        offset: message.offset(),
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use self::{
     code::{ErrorCode, Scope},
     connection::{ConnectionError, ConnectionState, ConnectionStatus},
     consumer::{ConsumedRecord, Consumer, ConsumerSettings, ConsumerTicket, StartAt, Value},
-    embedded::{EmbeddedCluster, RequestKind, StoredRecord},
+    embedded::{EmbeddedCluster, RequestKind, StoredRecord, Tail},
     error::{ClientError, ClientErrorKind, PublishError},
     offsets::{OffsetTracker, Span},
     partitioner::partition_of_key,

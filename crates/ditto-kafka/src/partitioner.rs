@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use rdkafka::producer::Partitioner;
 
@@ -13,9 +14,21 @@ use crate::lock::lock;
 /// or, for records enqueued before the topic's metadata was known, in their order when it is.
 #[derive(Debug, Default)]
 pub(crate) struct RoundRobin {
-    /// The partition that the last record without key went to.
-    last: Mutex<HashMap<Box<str>, i32>>,
+    topics: Mutex<HashMap<Box<str>, Turns>>,
 }
+
+/// The records without key of one topic.
+#[derive(Debug, Default)]
+struct Turns {
+    /// The partition of the last one.
+    last: Option<i32>,
+    /// Since when partitions have had no leader that is connected; only those that have none.
+    unavailable: HashMap<i32, Instant>,
+}
+
+/// A partition without leader is skipped after this. At first none of a new topic's partitions seems to have one, and
+/// elections take a moment: its records wait in the queue meanwhile, and the turns stay exact.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Partitioner for RoundRobin {
     fn partition(
@@ -28,30 +41,53 @@ impl Partitioner for RoundRobin {
         if let Some(key) = key {
             return partition_of_key(key, partitions);
         }
-        let mut last = lock(&self.last);
-        if let Some(last) = last.get_mut(topic) {
-            *last = turn(*last, partitions, is_available);
-            return *last;
+        let mut topics = lock(&self.topics);
+        match topics.get_mut(topic) {
+            Some(turns) => turns.next(partitions, is_available, Instant::now),
+            None => topics.entry(topic.into()).or_default().next(partitions, is_available, Instant::now),
         }
-        let first = turn(-1, partitions, is_available);
-        last.insert(topic.into(), first);
-        first
     }
 }
 
-/// The next partition after `last` that has a leader; the next one at all if none has.
-fn turn(last: i32, partitions: i32, is_available: impl Fn(i32) -> bool) -> i32 {
-    let next = |at: i32| if at + 1 < partitions { at + 1 } else { 0 };
-    let first = next(last);
-    let mut at = first;
-    loop {
-        if is_available(at) {
-            return at;
+impl Turns {
+    /// The next partition that is not skipped; the next one at all if all are.
+    fn next(
+        &mut self,
+        partitions: i32,
+        is_available: impl Fn(i32) -> bool,
+        now: impl Fn() -> Instant,
+    ) -> i32 {
+        let after = |at: i32| if at + 1 < partitions { at + 1 } else { 0 };
+        let first = self.last.map_or(0, after);
+        let mut at = first;
+        loop {
+            if self.may_take(at, &is_available, &now) {
+                break;
+            }
+            at = after(at);
+            if at == first {
+                break;
+            }
         }
-        at = next(at);
-        if at == first {
-            return first;
+        self.last = Some(at);
+        at
+    }
+
+    fn may_take(
+        &mut self,
+        partition: i32,
+        is_available: impl Fn(i32) -> bool,
+        now: impl Fn() -> Instant,
+    ) -> bool {
+        if is_available(partition) {
+            if !self.unavailable.is_empty() {
+                self.unavailable.remove(&partition);
+            }
+            return true;
         }
+        let now = now();
+        let since = *self.unavailable.entry(partition).or_insert(now);
+        now.saturating_duration_since(since) < PATIENCE
     }
 }
 
