@@ -1,1 +1,30 @@
+use super::*;
 
+#[test]
+fn tells_the_last_error_until_the_cluster_answers() {
+    let log = ConnectionLog::default();
+    assert_eq!(log.snapshot().status(), ConnectionStatus::Unknown);
+    log.failed(ErrorCode::from_number(-195), "connection refused");
+    log.failed(ErrorCode::ALL_BROKERS_DOWN, "1/1 brokers are down");
+    let state = log.snapshot();
+    assert_eq!(state.status(), ConnectionStatus::Failed);
+    // Why is in the error before it.
+    assert_eq!(state.last_error().map(ConnectionError::reason), Some("connection refused"));
+    assert!(state.all_brokers_down());
+
+    log.failed(ErrorCode::from_number(-169), "SASL authentication failed");
+    assert_eq!(log.snapshot().status(), ConnectionStatus::Misconfigured);
+    log.succeeded();
+    let state = log.snapshot();
+    assert_eq!((state.status(), state.last_error()), (ConnectionStatus::Connected, None));
+    assert!(state.last_success().is_some() && !state.all_brokers_down());
+}
+
+#[test]
+fn an_event_that_is_called_back_twice_is_one() {
+    let log = ConnectionLog::default();
+    log.failed(ErrorCode::from_number(-195), "refused");
+    let first = log.snapshot();
+    log.failed(ErrorCode::from_number(-195), "refused");
+    assert_eq!(log.snapshot(), first);
+}
