@@ -1,7 +1,12 @@
 //! Test kit of ditto-connectivity.
 
-#![expect(clippy::indexing_slicing, reason = "values of vectors: reading answers null, and what is built is an object")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "values of vectors: reading answers null, and what is built is an object"
+)]
 
 pub mod broker;
 pub mod conformance;
 pub mod corpus;
+pub mod service;
+pub mod topics;

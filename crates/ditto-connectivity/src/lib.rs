@@ -15,11 +15,9 @@ mod telemetry;
 
 pub use self::{
     app::{App, AppError, Running},
-    cli::{Cli, Command, QuickstartArgs, RunArgs},
+    cli::{Cli, Command, QuickstartArgs, RunArgs, main},
     config::{Config, ConfigErrors, FeedConfig, LogConfig, LogFormat, ProducerConfig, Variables},
     definitions::{BrokenFile, Definition, Definitions},
     publish::KafkaLeaf,
-    quickstart::quickstart,
     report::{Report, Totals},
-    run::run,
 };

@@ -49,7 +49,7 @@ enum QuickstartError {
 }
 
 /// Shows the service at work. The exit code.
-pub fn quickstart(args: QuickstartArgs) -> u8 {
+pub(crate) fn quickstart(args: QuickstartArgs) -> u8 {
     let log = LogConfig { level: "error,ditto_connectivity=warn".to_owned(), ..LogConfig::default() };
     // Fails for a filter in RUST_LOG that is none; the show can do without logs.
     let _started = telemetry::init(&log);

@@ -14,7 +14,7 @@ use crate::definitions::Definitions;
 use crate::{exit, telemetry};
 
 /// Runs the service, or only checks what it would run. The exit code.
-pub fn run(args: RunArgs) -> u8 {
+pub(crate) fn run(args: RunArgs) -> u8 {
     let mut config = match Config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => return fail(&errors, exit::CONFIG),

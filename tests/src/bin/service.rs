@@ -1,0 +1,7 @@
+//! The service's own command line, so that tests of this package find it built and fresh.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ditto_connectivity::main()
+}

@@ -1,0 +1,253 @@
+//! The service as a process of its own, in a folder of its own.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with a configuration, connection definitions and input, and the program to run there.
+#[derive(Debug)]
+pub struct Setup {
+    program: PathBuf,
+    folder: TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it logged.
+    pub stderr: String,
+}
+
+/// A process that runs; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// A run that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+impl Setup {
+    /// A setup for this program.
+    ///
+    /// # Errors
+    /// No folder can be made.
+    pub fn new(program: &str) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::create_dir(folder.path().join("connections"))?;
+        Ok(Self { program: program.into(), folder })
+    }
+
+    /// A path in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file in the folder.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        fs::write(self.path(name), content).with_context(|| format!("cannot write {name}"))
+    }
+
+    /// Adds a connection definition.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn connection(&self, definition: &Value) -> anyhow::Result<()> {
+        let id = definition["id"].as_str().context("a definition without id")?;
+        self.write(&format!("connections/{id}.json"), definition.to_string())
+    }
+
+    /// Writes the configuration: the folder of connections, and what `feed` says in the table `[feed]`.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn feed(&self, feed: &str) -> anyhow::Result<()> {
+        self.write("config.toml", format!("connections = \"connections\"\ngrace = \"20s\"\n[feed]\n{feed}\n"))
+    }
+
+    /// Writes signals for an NDJSON feed and the configuration for it; acknowledgements go to `acks.ndjson`. Internal
+    /// headers are trusted, with `readers` in front of the feed only if the signal has none.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn lines(&self, internal_headers: &str, lines: &[String]) -> anyhow::Result<()> {
+        self.write("feed.ndjson", lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
+        self.feed(&format!(
+            "kind = \"ndjson\"\npath = \"feed.ndjson\"\nacks = \"acks.ndjson\"\n{internal_headers}"
+        ))
+    }
+
+    /// Starts the program with these arguments.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(&self, args: &[&str]) -> anyhow::Result<Service> {
+        let mut command = Command::new(&self.program);
+        command.args(args).current_dir(self.folder.path()).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start the service")?;
+        Ok(Service {
+            stdout: child.stdout.take().map(collect),
+            stderr: child.stderr.take().map(collect),
+            child,
+        })
+    }
+
+    /// `run --config config.toml`, started.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_run(&self) -> anyhow::Result<Service> {
+        self.start(&["run", "--config", "config.toml"])
+    }
+
+    /// Runs the program to its end.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not end within two minutes.
+    pub fn execute(&self, args: &[&str]) -> anyhow::Result<Ended> {
+        self.start(args)?.ended()
+    }
+
+    /// `run --config config.toml`, to its end.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub fn run(&self) -> anyhow::Result<Ended> {
+        self.start_run()?.ended()
+    }
+
+    /// The acknowledgements of an NDJSON feed.
+    ///
+    /// # Errors
+    /// There is no file, or it has something else.
+    pub fn acknowledgements(&self) -> anyhow::Result<Vec<Value>> {
+        let text = fs::read_to_string(self.path("acks.ndjson")).context("no acknowledgements")?;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+}
+
+impl Service {
+    /// Asks it to stop, and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end within two minutes.
+    pub fn stop(self) -> anyhow::Result<Ended> {
+        let pid = self.child.id().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "kill failed");
+        self.ended()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It does not come within two minutes.
+    pub fn ended(mut self) -> anyhow::Result<Ended> {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            if start.elapsed() > LIMIT {
+                self.child.kill()?;
+                let said = text(self.stderr.take());
+                bail!("the service did not end within {LIMIT:?}:\n{said}");
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
+        Ok(Ended { code: status.code(), stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) })
+    }
+
+    /// The largest resident memory so far, in bytes.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kib << 10)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Fails unless the exit code is this one.
+    ///
+    /// # Errors
+    /// It is another; the log is a part of the error.
+    pub fn expect_code(&self, code: u8) -> anyhow::Result<()> {
+        ensure!(
+            self.code == Some(i32::from(code)),
+            "exit code {:?} instead of {code}:\n{}{}",
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        Ok(())
+    }
+}
+
+fn collect(mut output: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _end = output.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn text(output: Option<JoinHandle<String>>) -> String {
+    output.and_then(|output| output.join().ok()).unwrap_or_default()
+}
+
+/// A connection definition without login, as the HTTP API takes it.
+#[must_use]
+pub fn definition(id: &str, server: &str, targets: &Value) -> Value {
+    json!({
+        "id": id, "connectionType": "kafka", "connectionStatus": "open", "uri": format!("tcp://{server}"),
+        "specificConfig": {"bootstrapServers": server}, "targets": targets,
+    })
+}
+
+/// An event of a thing with a number in its value, readable by `integ:reader`.
+#[must_use]
+pub fn event(thing: &str, n: usize, headers: &Value) -> String {
+    let mut all = json!({"correlation-id": format!("n-{n}"), "ditto-read-subjects": ["integ:reader"]});
+    if let (Some(all), Some(headers)) = (all.as_object_mut(), headers.as_object()) {
+        all.extend(headers.clone());
+    }
+    let message = json!({
+        "topic": format!("org.acme/{thing}/things/twin/events/modified"), "headers": all,
+        "path": "/attributes/n", "value": n, "revision": n + 1,
+    });
+    message.to_string()
+}
+
+/// The project's own copy of a file of vectors.
+#[must_use]
+pub fn vectors(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name)
+}

@@ -1,0 +1,11 @@
+//! The service against the real broker that `cargo xtask test` starts. What it wrote is read by Kafka's own console consumer.
+
+#![expect(clippy::indexing_slicing, reason = "a test: a panic is its answer")]
+
+mod kafka {
+    mod addresses;
+    mod bad_input;
+    mod corpus;
+    mod security;
+    mod vectors;
+}

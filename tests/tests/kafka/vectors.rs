@@ -1,0 +1,130 @@
+//! Rows of the vectors headers and outbound whose targets are plain, published to the real broker.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use bytes::Bytes;
+use ditto_connection::Connection;
+use ditto_connectivity::KafkaLeaf;
+use ditto_kafka::{ClusterSettings, ProducerPool, ProducerSettings};
+use ditto_outbound::{
+    CompiledConnection, FeedPolicy, Intake, InternalHeaders, Lane, NoAcknowledgements, VecFeed,
+};
+use ditto_tests::broker::Broker;
+use ditto_tests::conformance::load;
+use ditto_tests::service::vectors;
+use ditto_tests::topics::Consumed;
+use serde_json::{Map, Value, json};
+
+/// Rows that pipeline/outbound.rs finds equal to the reference and that publish something.
+fn rows() -> anyhow::Result<Vec<(String, Connection, Value)>> {
+    let mut rows = Vec::new();
+    for file in ["headers", "outbound"] {
+        for row in load(&vectors(&format!("{file}.ndjson")))? {
+            let expect = &row.json["expect"];
+            let is_plain = expect.get("validationError").or(expect.get("configError")).is_none()
+                && !is_to_others(&row.json);
+            if is_plain
+                && expect["records"].as_array().is_some_and(|records| !records.is_empty())
+                && let Ok(connection) = Connection::from_json(&row.json["given"]["connection"].to_string())
+            {
+                rows.push((row.id, connection, row.json));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// A decided difference: docs/differences.md, announcements.
+fn is_to_others(row: &Value) -> bool {
+    let ditto = &row["given"]["signal"]["ditto"];
+    let named = ditto["value"]["subjectIds"].as_array().cloned().unwrap_or_default();
+    let context = &row["given"]["connection"]["targets"][0]["authorizationContext"];
+    ditto["topic"].as_str().is_some_and(|topic| topic.contains("/policies/announcements/"))
+        && !named.iter().any(|subject| context.as_array().is_some_and(|it| it.contains(subject)))
+}
+
+#[tokio::test]
+async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
+    let broker = Broker::of_this_run()?;
+    let rows = rows()?;
+    assert_eq!(rows.len(), 35, "rows of plain targets with records");
+    let mut expected = BTreeMap::<String, Vec<Value>>::new();
+    for (_, _, row) in &rows {
+        for record in row["expect"]["records"].as_array().into_iter().flatten() {
+            let topic = record["topic"].as_str().context("no topic")?;
+            expected.entry(topic.to_owned()).or_default().push(record.clone());
+        }
+    }
+    for topic in expected.keys() {
+        let made = tokio::task::spawn_blocking({
+            let (broker, topic) = (broker.clone(), topic.clone());
+            move || broker.create_topic(&topic, 12, &[])
+        });
+        made.await?.with_context(|| topic.clone())?;
+    }
+    let pool = ProducerPool::new();
+    for (id, connection, row) in &rows {
+        let settings =
+            ProducerSettings::new(ClusterSettings::plaintext([&broker.listeners.plaintext]), "vectors");
+        let leaf = KafkaLeaf::new(&pool, settings)?;
+        let compiled = CompiledConnection::compile(connection);
+        let signals = row["given"]["signals"]
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![row["given"]["signal"].clone()]);
+        let count = signals.len();
+        let feed = VecFeed::of_records(signals.into_iter().map(|signal| {
+            let internal = signal["internalHeaders"].as_object().cloned().unwrap_or_default();
+            let headers = internal.into_iter().map(|(name, value)| {
+                (Bytes::from(name), Bytes::from(value.as_str().unwrap_or_default().to_owned()))
+            });
+            (Bytes::from(signal["ditto"].to_string()), headers.collect())
+        }));
+        let policy = FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() };
+        let lane = Lane::new(feed, Intake::new(policy), vec![(compiled, leaf)], Box::new(NoAcknowledgements));
+        assert_eq!(lane.run().await.settled.len(), count, "{id}");
+    }
+    for (topic, mut expected) in expected {
+        let records = tokio::task::spawn_blocking({
+            let (broker, topic) = (broker.clone(), topic.clone());
+            move || broker.consume(&topic)
+        });
+        for record in records.await?? {
+            let answer = json_of(&record)?;
+            let found = expected.iter().position(|expected| is_equal(expected, &answer));
+            let found =
+                found.with_context(|| format!("{topic}: nothing expects {answer:#}\n{expected:#?}"))?;
+            expected.remove(found);
+        }
+        assert!(expected.is_empty(), "{topic}: did not come: {expected:#?}");
+    }
+    Ok(())
+}
+
+fn json_of(record: &Consumed) -> anyhow::Result<Value> {
+    let headers: Map<String, Value> = record
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned().into()))
+        .collect();
+    assert_eq!(headers.len(), record.headers.len(), "a header occurs twice: {:?}", record.headers);
+    for name in headers.keys() {
+        assert!(
+            !["ditto-read-subjects", "ditto-read-revoked-subjects", "ditto-auth-context", "ditto-origin"]
+                .contains(&name.as_str()),
+            "internal header {name} in a record"
+        );
+    }
+    Ok(json!({
+        "key": record.key.as_ref().map(|_| record.key_text()), "partition": record.partition,
+        "headers": headers, "valueJson": serde_json::from_str::<Value>(&record.value_text())?,
+    }))
+}
+
+/// The partition counts only where the address asks for one.
+fn is_equal(expected: &Value, answer: &Value) -> bool {
+    let partition = &expected["partition"];
+    (partition.is_null() || *partition == answer["partition"])
+        && ["key", "headers", "valueJson"].iter().all(|member| expected[*member] == answer[*member])
+}

@@ -1,0 +1,99 @@
+//! The program itself: arguments, configuration, exit codes. No broker is needed.
+
+#![expect(clippy::indexing_slicing, reason = "a test: a panic is its answer")]
+
+use std::time::Instant;
+
+use ditto_tests::service::{Setup, definition, event};
+use serde_json::json;
+
+fn setup() -> anyhow::Result<Setup> {
+    Setup::new(env!("CARGO_BIN_EXE_service"))
+}
+
+#[test]
+fn help_says_what_exit_codes_mean() -> anyhow::Result<()> {
+    let ended = setup()?.execute(&["--help"])?;
+    ended.expect_code(0)?;
+    for text in ["run", "quickstart", "78 wrong configuration"] {
+        assert!(ended.stdout.contains(text), "no `{text}` in\n{}", ended.stdout);
+    }
+    setup()?.execute(&["walk"])?.expect_code(64)?;
+    setup()?.execute(&["run", "--confg", "x"])?.expect_code(64)
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_file_and_line() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.execute(&["run", "--config", "nowhere.toml"])?.expect_code(78)?;
+    setup.write("config.toml", "connections = 5\n[feed]\nkind = \"carrier pigeon\"\n")?;
+    let ended = setup.run()?;
+    ended.expect_code(78)?;
+    assert!(ended.stderr.contains("config.toml:1: connections"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("config.toml:3: feed.kind"), "{}", ended.stderr);
+    // Not UTF-8.
+    setup.write("config.toml", b"connections = \"\xff\"")?;
+    setup.run()?.expect_code(78)
+}
+
+#[test]
+fn without_a_connection_there_is_nothing_to_run() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.feed("kind = \"ndjson\"\npath = \"-\"")?;
+    setup.write("connections/broken.json", "{\"id\": 5,,")?;
+    let ended = setup.run()?;
+    ended.expect_code(78)?;
+    assert!(ended.stderr.contains("broken.json") && ended.stderr.contains("1:"), "{}", ended.stderr);
+    let ended = setup.execute(&["run", "--config", "config.toml", "--check"])?;
+    ended.expect_code(78)?;
+    assert!(ended.stdout.contains("broken.json"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_feed_that_is_not_there_is_unavailable() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.connection(&definition(
+        "c",
+        "127.0.0.1:9",
+        &json!([{
+            "address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["a:b"],
+        }]),
+    ))?;
+    setup.feed("kind = \"ndjson\"\npath = \"nowhere.ndjson\"")?;
+    let ended = setup.run()?;
+    ended.expect_code(69)?;
+    assert!(ended.stderr.contains("nowhere.ndjson"), "{}", ended.stderr);
+    Ok(())
+}
+
+/// Ten seconds as the reference, then failed, named, and told.
+#[test]
+fn a_broker_that_is_down_fails_signals_that_cannot_be_replayed() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.connection(&definition(
+        "down",
+        "127.0.0.1:9",
+        &json!([{
+            "address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["integ:reader"],
+            "issuedAcknowledgementLabel": "down:done",
+        }]),
+    ))?;
+    let signals = [
+        event("a", 0, &json!({"requested-acks": ["down:done"]})),
+        event("b", 1, &json!({"ditto-read-subjects": ["integ:nobody"]})),
+    ];
+    setup.lines("internal_headers = \"trust\"", &signals)?;
+    let start = Instant::now();
+    let ended = setup.run()?;
+    ended.expect_code(1)?;
+    assert!((9.0..40.0).contains(&start.elapsed().as_secs_f64()), "{:?}", start.elapsed());
+    for text in ["2 received, 1 for no target", "down → t: 1 selected, 0 published, 1 failed (connection)"]
+    {
+        assert!(ended.stderr.contains(text), "no `{text}` in\n{}", ended.stderr);
+    }
+    let acknowledgements = setup.acknowledgements()?;
+    assert_eq!(acknowledgements.len(), 1, "{acknowledgements:?}");
+    assert_eq!(acknowledgements[0]["status"], 500);
+    Ok(())
+}
