@@ -27,7 +27,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let shell = workspace::shell()?;
     // Built before the broker starts: nothing else is to run beside what is measured.
-    cmd!(shell, "cargo build --quiet --release -p ditto-tests --bin bench").quiet().run()?;
+    cmd!(shell, "cargo build --quiet --release -p ditto-tests --bins").quiet().run()?;
     let dir =
         workspace::absolute(&workspace::target_dir())?.join(format!("broker-bench-{}", std::process::id()));
     let broker = Held::start(&dir)?;

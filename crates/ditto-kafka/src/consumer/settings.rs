@@ -118,6 +118,8 @@ impl ConsumerSettings {
             // What is read ahead, in KiB over all partitions and in bytes per request.
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "20000")
+            // By default a full queue stops fetching for a second: that would be the rate of a small queue.
+            .set("fetch.queue.backoff.ms", "10")
             .set("fetch.max.bytes", (4 << 20).to_string())
             .set("fetch.message.max.bytes", (1 << 20).to_string())
             .set("fetch.wait.max.ms", "100");

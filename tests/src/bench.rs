@@ -1,0 +1,158 @@
+//! What the pipeline costs beside librdkafka itself: `cargo xtask bench`.
+//!
+//! Each run is a process of its own, with the same client settings and a new topic to write to. Of a process the user and
+//! system time counts, since wall time says little on a shared machine.
+
+mod feed;
+mod naive;
+mod raw;
+mod report;
+mod service;
+mod usage;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::report::Report;
+pub use self::usage::{Allocations, Usage};
+use crate::broker::Broker;
+
+/// The command line of the benchmark programs.
+#[derive(Debug, Parser)]
+#[command(about = "Measures the main job against raw librdkafka")]
+pub struct Args {
+    /// `table` for people, `json` for a line per benchmark.
+    #[arg(long, default_value = "table")]
+    format: Format,
+    /// Records in each run.
+    #[arg(long, default_value_t = 1_000_000)]
+    records: usize,
+    /// Interleaved rounds of runs.
+    #[arg(long, default_value_t = 5)]
+    pairs: usize,
+    #[command(subcommand)]
+    role: Option<RoleCommand>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum RoleCommand {
+    /// One run (used by the benchmark itself).
+    #[command(hide = true)]
+    Role {
+        role: Role,
+        #[arg(long)]
+        from: String,
+        #[arg(long)]
+        to: String,
+    },
+}
+
+/// Who moves the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// librdkafka's consumer into its producer, key and value as they are.
+    Raw,
+    /// The service.
+    Service,
+    /// A loop that parses, rewrites and produces, without our machinery.
+    Naive,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Service => "service",
+            Self::Naive => "naive",
+        }
+    }
+}
+
+/// Runs the whole benchmark, or one run of it.
+///
+/// # Errors
+/// There is no broker, or a run does not write what it read.
+pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let broker = Broker::of_this_run()?;
+    match &args.role {
+        Some(RoleCommand::Role { role, from, to }) => {
+            one(*role, &broker, from, to, args.records, allocations)
+        }
+        None => all(&broker, &args),
+    }
+}
+
+/// One run; its usage is the last line that it prints.
+#[expect(clippy::print_stdout, reason = "the answer of this process")]
+fn one(
+    role: Role,
+    broker: &Broker,
+    from: &str,
+    to: &str,
+    records: usize,
+    allocations: Allocations,
+) -> anyhow::Result<ExitCode> {
+    let start = Usage::now(allocations)?;
+    match role {
+        Role::Raw => raw::run(broker, from, to, records)?,
+        Role::Naive => naive::run(broker, from, to, records)?,
+        Role::Service => service::run(broker, from, to, records)?,
+    }
+    println!("{}", serde_json::to_string(&Usage::now(allocations)?.since(&start))?);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
+fn all(broker: &Broker, args: &Args) -> anyhow::Result<ExitCode> {
+    const FEED: &str = "bench-feed";
+    eprintln!("writing {} records to the feed", args.records);
+    let bytes = feed::fill(broker, FEED, args.records)?;
+    let mut report = Report::new(args.records, bytes);
+    for pair in 0..args.pairs {
+        // Whoever comes second finds the page cache warm: so they take turns.
+        let mut roles = [Role::Raw, Role::Service, Role::Naive];
+        let first = pair % roles.len();
+        roles.rotate_left(first);
+        for role in roles {
+            let usage = measured(broker, "bench", role, FEED, args.records)?;
+            eprintln!("round {}: {:<8} {usage}", pair + 1, role.name());
+            report.add(role.name(), usage);
+        }
+    }
+    for role in [Role::Raw, Role::Service] {
+        let usage = measured(broker, "bench-counted", role, FEED, args.records)?;
+        report.add_allocations(role.name(), usage.allocations);
+    }
+    let text = if args.format == Format::Json { report.json() } else { report.table() };
+    println!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A run in a process of its own; afterwards its topic holds as many records as were read.
+fn measured(broker: &Broker, program: &str, role: Role, from: &str, records: usize) -> anyhow::Result<Usage> {
+    let to = format!("bench-out-{}", role.name());
+    broker.create_topic(&to, feed::PARTITIONS, &[])?;
+    let program: PathBuf = std::env::current_exe()?.with_file_name(program);
+    let output = Command::new(program)
+        .args(["--records", &records.to_string(), "role", role.name(), "--from", from, "--to", &to])
+        .output()
+        .context("cannot start a run")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed: {said}", role.name());
+    let text = String::from_utf8(output.stdout)?;
+    let usage = serde_json::from_str(text.lines().last().context("no usage")?)?;
+    let written = broker.count(&to)?;
+    ensure!(written == records, "{} wrote {written} of {records} records: {said}", role.name());
+    broker.delete_topic(&to)?;
+    Ok(usage)
+}

@@ -1,0 +1,147 @@
+//! Medians and spreads.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::usage::Usage;
+
+/// The runs of a benchmark.
+#[derive(Debug)]
+pub(super) struct Report {
+    records: usize,
+    bytes: usize,
+    runs: BTreeMap<&'static str, Vec<Usage>>,
+    allocations: BTreeMap<&'static str, u64>,
+}
+
+/// Median, least and largest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let at = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
+        let half = values.len() / 2;
+        let median =
+            if values.len() % 2 == 1 { at(half) } else { (at(half.wrapping_sub(1)) + at(half)) / 2.0 };
+        Self { median, min: at(0), max: at(values.len().wrapping_sub(1)) }
+    }
+
+    fn rounded(self) -> String {
+        format!("{:.2} ({:.2}–{:.2})", self.median, self.min, self.max)
+    }
+}
+
+impl Report {
+    pub(super) fn new(records: usize, bytes: usize) -> Self {
+        Self { records, bytes, runs: BTreeMap::new(), allocations: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, role: &'static str, usage: Usage) {
+        self.runs.entry(role).or_default().push(usage);
+    }
+
+    pub(super) fn add_allocations(&mut self, role: &'static str, allocations: Option<u64>) {
+        if let Some(allocations) = allocations {
+            self.allocations.insert(role, allocations);
+        }
+    }
+
+    fn runs(&self, role: &str) -> &[Usage] {
+        self.runs.get(role).map_or(&[], Vec::as_slice)
+    }
+
+    fn per_million(&self, role: &str) -> Spread {
+        let millions = self.records as f64 / 1e6;
+        Spread::of(self.runs(role).iter().map(|run| run.cpu_seconds / millions))
+    }
+
+    fn rate(&self, role: &str) -> Spread {
+        Spread::of(self.runs(role).iter().map(|run| self.records as f64 / run.seconds))
+    }
+
+    /// Of each round, since the machine may change between rounds.
+    fn ratio(&self, role: &str) -> Spread {
+        let pairs = self.runs(role).iter().zip(self.runs("raw"));
+        Spread::of(pairs.map(|(ours, raw)| ours.cpu_seconds / raw.cpu_seconds))
+    }
+
+    fn memory(&self, role: &str) -> f64 {
+        Spread::of(self.runs(role).iter().map(|run| run.peak_rss as f64 / f64::from(1 << 20))).median
+    }
+
+    /// Beyond those of the raw loop: rdkafka makes a C string of each topic name.
+    fn allocations_per_record(&self) -> Option<f64> {
+        let (service, raw) = (self.allocations.get("service")?, self.allocations.get("raw")?);
+        Some((*service as f64 - *raw as f64) / self.records as f64)
+    }
+
+    pub(super) fn json(&self) -> String {
+        let (service, naive) = (self.ratio("service"), self.ratio("naive"));
+        let of = |role: &str| {
+            let (cpu, rate) = (self.per_million(role), self.rate(role));
+            json!({
+                "cpu_seconds_per_million": cpu.median, "cpu_min": cpu.min, "cpu_max": cpu.max,
+                "records_per_second": rate.median.round(), "peak_rss_mib": self.memory(role).round(),
+            })
+        };
+        json!({
+            "bench": "main-job", "cpu_ratio": service.median, "cpu_ratio_min": service.min,
+            "cpu_ratio_max": service.max, "naive_cpu_ratio": naive.median,
+            "allocations_per_record": self.allocations_per_record(),
+            "records": self.records, "message_bytes": self.bytes, "pairs": self.runs("raw").len(),
+            "raw": of("raw"), "service": of("service"), "naive": of("naive"),
+        })
+        .to_string()
+    }
+
+    pub(super) fn table(&self) -> String {
+        let mut text = format!(
+            "main-job: {} records of {} bytes on average, {} rounds; median (least–largest)\n\
+             {:<8} {:>22} {:>12} {:>10} {:>20}\n",
+            self.records,
+            self.bytes,
+            self.runs("raw").len(),
+            "",
+            "CPU-s per million",
+            "records/s",
+            "peak MiB",
+            "CPU ratio to raw"
+        );
+        for role in ["raw", "service", "naive"] {
+            text.push_str(&format!(
+                "{role:<8} {:>22} {:>12.0} {:>10.0} {:>20}\n",
+                self.per_million(role).rounded(),
+                self.rate(role).median,
+                self.memory(role),
+                self.ratio(role).rounded()
+            ));
+        }
+        if let Some(allocations) = self.allocations_per_record() {
+            text.push_str(&format!(
+                "allocations of the service beyond the raw loop: {allocations:.2} a record\n"
+            ));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spread;
+
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
+        assert_eq!(spread(&[4.0, 1.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
+        assert!(spread(&[]).median.is_nan());
+    }
+}

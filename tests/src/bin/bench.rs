@@ -1,0 +1,7 @@
+//! The benchmark.
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    ditto_tests::bench::main(|| None)
+}
