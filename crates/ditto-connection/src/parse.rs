@@ -2,6 +2,8 @@
 
 mod target;
 
+use std::collections::HashSet;
+
 use ditto_protocol::ConnectionId;
 use serde_json::{Map, Value};
 
@@ -9,7 +11,7 @@ use crate::model::{Connection, ConnectionStatus, SaslMechanism};
 use crate::position::{Position, locate};
 use crate::report::{Finding, Severity, ValidationReport};
 use crate::topic::nearest;
-use crate::uri::{ConnectionUri, UriScheme};
+use crate::uri::{ConnectionUri, UriScheme, port_of};
 
 const JSON_INVALID: &str = "json.invalid";
 const FIELD_MISSING: &str = "json.field.missing";
@@ -18,6 +20,9 @@ const URI_INVALID: &str = "connectivity:connection.uri.invalid";
 
 /// Targets that a connection may have (connection-model.md §10).
 const MAX_TARGETS: usize = 4;
+
+/// Findings that are told with their position: each is looked for in the whole text.
+const MAX_LOCATED: usize = 100;
 
 /// A definition being read.
 pub(crate) struct Reader<'t> {
@@ -30,7 +35,7 @@ pub(crate) struct Reader<'t> {
 impl Reader<'_> {
     fn find(&mut self, severity: Severity, pointer: &str, code: &'static str, reason: String, remedy: &str) {
         let pointer = format!("{}{pointer}", self.base);
-        let position = Some(locate(self.text, &pointer));
+        let position = (self.report.findings().len() < MAX_LOCATED).then(|| locate(self.text, &pointer));
         self.report.push(Finding { severity, pointer, position, code, reason, remedy: remedy.to_owned() });
     }
 
@@ -98,6 +103,17 @@ impl Reader<'_> {
         }
     }
 
+    /// A member that must be a number from 1 on.
+    fn count(&mut self, members: &Map<String, Value>, name: &str) {
+        let Some(value) = members.get(name).filter(|value| !value.is_null()) else { return };
+        let is_count = value.as_u64().is_some_and(|count| count > 0 && i32::try_from(count).is_ok());
+        if !is_count {
+            let code = if value.is_number() { CONFIGURATION_INVALID } else { JSON_INVALID };
+            let reason = format!("`{name}` is no whole number from 1 on");
+            self.error(&format!("/{name}"), code, reason, "leave it out or write 1");
+        }
+    }
+
     fn boolean(&mut self, members: &Map<String, Value>, name: &str) -> Option<bool> {
         match members.get(name) {
             None | Some(Value::Null) => None,
@@ -153,6 +169,7 @@ pub(crate) fn connection(text: &str) -> Result<Connection, ValidationReport> {
 impl Reader<'_> {
     fn connection(&mut self, members: &Map<String, Value>, definition: &Value) -> Option<Connection> {
         let id = self.id(members);
+        self.string(members, "", "name", false);
         self.kind(members);
         let status = self.status(members);
         let uri = self.uri(members);
@@ -172,10 +189,11 @@ impl Reader<'_> {
         let bootstrap_servers = self.bootstrap_servers(&specific, uri.as_ref());
         let sasl_mechanism = self.sasl_mechanism(&specific, uri.as_ref());
         let ca = self.ca(members, uri.as_ref());
-        self.unbuilt(members);
+        self.count(members, "clientCount");
+        self.count(members, "processorPoolSize");
+        self.unbuilt(members, &specific);
         let targets = self.targets(members, id.as_ref());
-        let debug_enabled =
-            specific.get("debugEnabled").is_some_and(|value| plain_text(value).eq_ignore_ascii_case("true"));
+        let debug_enabled = is_flag_set(&specific, "debugEnabled");
         Some(Connection {
             id: id?,
             status: status?,
@@ -270,6 +288,7 @@ impl Reader<'_> {
         uri: Option<&ConnectionUri>,
     ) -> Vec<String> {
         let mut servers: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         let listed = match specific.get("bootstrapServers") {
             Some(value) => plain_text(value),
             None => {
@@ -283,8 +302,7 @@ impl Reader<'_> {
                 let label = |label: &str| {
                     !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 };
-                host.strip_suffix('.').unwrap_or(host).split('.').all(label)
-                    && port.parse::<u16>().is_ok_and(|port| port > 0)
+                host.strip_suffix('.').unwrap_or(host).split('.').all(label) && port_of(port).is_some()
             });
             if !legal {
                 let reason = format!("`{entry}` is no broker address");
@@ -294,7 +312,7 @@ impl Reader<'_> {
                     reason,
                     "write host:port with a port from 1 to 65535",
                 );
-            } else if !servers.iter().any(|server| server == entry) {
+            } else if seen.insert(entry) {
                 servers.push(entry.to_owned());
             }
         }
@@ -372,7 +390,7 @@ impl Reader<'_> {
     }
 
     /// What would be ignored is refused instead.
-    fn unbuilt(&mut self, members: &Map<String, Value>) {
+    fn unbuilt(&mut self, members: &Map<String, Value>, specific: &Map<String, Value>) {
         let is_empty = |value: &Value| match value {
             Value::Null => true,
             Value::Array(elements) => elements.is_empty(),
@@ -400,6 +418,22 @@ impl Reader<'_> {
                 CONFIGURATION_INVALID,
                 "payload mappers other than Ditto are not built yet",
                 "remove `mappingContext`",
+            );
+        }
+        if members.get("mappingDefinitions").is_some_and(|all| !all.is_null() && !all.is_object()) {
+            self.error(
+                "/mappingDefinitions",
+                JSON_INVALID,
+                "`mappingDefinitions` is not an object",
+                "put it in braces",
+            );
+        }
+        if is_flag_set(specific, "is-diversion-target") {
+            self.error(
+                "/specificConfig/is-diversion-target",
+                CONFIGURATION_INVALID,
+                "diverted responses are not built yet",
+                "let a connection that ditto serves take them",
             );
         }
         if let Some(credentials) = members.get("credentials").filter(|credentials| !credentials.is_null()) {
@@ -430,6 +464,11 @@ impl Reader<'_> {
 /// Every value of `specificConfig` counts as text.
 pub(crate) fn plain_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether a value of `specificConfig` is `true` in any case.
+fn is_flag_set(specific: &Map<String, Value>, name: &str) -> bool {
+    specific.get(name).is_some_and(|value| plain_text(value).eq_ignore_ascii_case("true"))
 }
 
 #[cfg(test)]

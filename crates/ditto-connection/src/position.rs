@@ -17,7 +17,7 @@ pub struct Position {
 pub(crate) fn locate(text: &str, pointer: &str) -> Position {
     let mut at = text.trim_start();
     for segment in pointer.split('/').skip(1) {
-        match child(at, segment) {
+        match child(at, &segment.replace("~1", "/").replace("~0", "~")) {
             Some(value) => at = value,
             None => break,
         }
@@ -53,6 +53,7 @@ mod tests {
         let text = "{\n  \"a\": [1,\n    {\"b\": 2}]\n}";
         assert_eq!(locate(text, "/a/1/b"), Position { line: 3, column: 11 });
         assert_eq!(locate(text, "/a/1/x"), Position { line: 3, column: 5 });
+        assert_eq!(locate("{\"a/b\": 1}", "/a~1b"), Position { line: 1, column: 9 });
         assert_eq!(locate(text, ""), Position { line: 1, column: 1 });
     }
 }

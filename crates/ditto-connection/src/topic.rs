@@ -1,5 +1,6 @@
 //! The topics that a target subscribes to (topics.md §1, §2).
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ditto_protocol::TargetTopic;
@@ -48,7 +49,7 @@ impl TopicSubscription {
             remedy: remedy.to_owned(),
             code: "connectivity:topic.invalid",
         };
-        let mut names: Vec<String> = Vec::new();
+        let mut names = HashSet::new();
         let mut namespaces = Vec::new();
         for (name, value) in query.split('&').filter_map(|item| item.split_once('=')) {
             let decode = |text: &str| {
@@ -62,7 +63,10 @@ impl TopicSubscription {
             }
             match name.as_str() {
                 "namespaces" => namespaces = split_list(&value),
-                "filter" | "extraFields" if !topic.is_announcement() && !value.is_empty() => {
+                // No extra fields are none, but no filter is an empty one, which the reference refuses.
+                "filter" | "extraFields"
+                    if !topic.is_announcement() && (name == "filter" || !value.is_empty()) =>
+                {
                     return Err(invalid(
                         format!("parameter `{name}` is not built yet"),
                         "leave it out for now: a target that ignored it would publish too much or too little",
@@ -70,7 +74,7 @@ impl TopicSubscription {
                 }
                 _ => {}
             }
-            names.push(name);
+            names.insert(name);
         }
         if topic == TargetTopic::ConnectionAnnouncements {
             namespaces.clear();
@@ -118,8 +122,14 @@ fn form_decode(text: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Longer texts are nobody's misspelling, and comparing takes memory.
+const MAX_MISSPELT: usize = 64;
+
 /// The candidate that is most like `text`, if any is.
 pub(crate) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    if text.len() > MAX_MISSPELT {
+        return None;
+    }
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
@@ -147,6 +157,11 @@ mod tests {
             "_/_/things/twin/events?namespaces=a%2Cb,,c,,&Namespaces=x",
             "_/_/things/twin/events?namespaces=a,b,,c",
         );
+        check(
+            "_/_/things/twin/events?filter=&extraFields=",
+            "parameter `filter` is not built yet; leave it out for now: a target that ignored it would publish too much or too little",
+        );
+        check("_/_/things/twin/events?extraFields=", "_/_/things/twin/events");
         check("_/_/policies/announcements?filter=eq(a,1)", "_/_/policies/announcements");
         check("_/_/connections/announcements?namespaces=a", "_/_/connections/announcements");
         check(

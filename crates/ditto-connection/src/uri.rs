@@ -1,6 +1,7 @@
 //! The `uri` of a connection (connection-model.md §3).
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use secrecy::SecretString;
 
@@ -77,19 +78,21 @@ impl ConnectionUri {
         let Some((host, port)) = host_port.rsplit_once(':') else {
             return error("it has no port", "write the port after the host: tcp://host:9092");
         };
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        let host_byte = |byte: u8| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'-' | b'.')
-                || (bracketed && matches!(byte, b':' | b'[' | b']'))
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let is_host = match bracketed {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => {
+                !host.is_empty()
+                    && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+            }
         };
-        if host.is_empty() || !host.bytes().all(host_byte) {
+        if !is_host {
             return error(
                 "its host is no host name or address",
                 "host names have letters, digits, - and . only",
             );
         }
-        let Some(port) = port.parse().ok().filter(|port: &u16| *port > 0) else {
+        let Some(port) = port_of(port) else {
             return error(
                 "its port is no number from 1 to 65535",
                 "write the port after the host: tcp://host:9092",
@@ -114,6 +117,12 @@ impl ConnectionUri {
     }
 }
 
+/// A port as it is written in addresses: digits only.
+pub(crate) fn port_of(text: &str) -> Option<u16> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| is_digits && *port > 0)
+}
+
 /// One percent decoding; raw characters that a uri cannot have are refused.
 fn decode(text: &str) -> Result<String, UriError> {
     let error = |reason: &str| UriError {
@@ -129,8 +138,10 @@ fn decode(text: &str) -> Result<String, UriError> {
                 let Some((digits, after)) = rest.split_at_checked(2) else {
                     return Err(error("its credentials have an incomplete %"));
                 };
+                // `from_str_radix` alone would take a sign for a digit.
+                let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
                 let digits = std::str::from_utf8(digits).unwrap_or_default();
-                let Ok(decoded) = u8::from_str_radix(digits, 16) else {
+                let Some(decoded) = u8::from_str_radix(digits, 16).ok().filter(|_| is_hex) else {
                     return Err(error("its credentials have a % without two hexadecimal digits"));
                 };
                 bytes.push(decoded);
@@ -185,9 +196,12 @@ mod tests {
         check("tcp://alice@h:1", Err("it has half of the credentials only"));
         check("tcp://alice:@h:1", Err("it has half of the credentials only"));
         check("tcp://a:b%zz@h:1", Err("its credentials have a % without two hexadecimal digits"));
+        check("tcp://a:b%+1@h:1", Err("its credentials have a % without two hexadecimal digits"));
         check("TCP://h:1", Err("its scheme is neither tcp nor ssl"));
         check("tcp://h", Err("it has no port"));
         check("tcp://h_x:1", Err("its host is no host name or address"));
+        check("tcp://[]:1", Err("its host is no host name or address"));
+        check("tcp://h:+1", Err("its port is no number from 1 to 65535"));
         check("tcp://h:0", Err("its port is no number from 1 to 65535"));
     }
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 /// Applies `patch` to `target` by RFC 7396, with one extension of Ditto: a member named `{{ /regex/ }}` or
-/// `{{ ~regex~ }}` with value null deletes every member of the target whose whole name matches.
+/// `{{ ~regex~ }}` with value null deletes every member of the target whose whole name matches; what the patch itself
+/// says of such a member is applied after that, wherever it stands.
 ///
 /// A pattern that is no valid regular expression matches nothing; its member is left out either way.
 pub fn merge_patch(target: &mut Value, patch: &Value) {
@@ -15,13 +16,15 @@ pub fn merge_patch(target: &mut Value, patch: &Value) {
         *target = Value::Object(Map::new());
     }
     let Value::Object(members) = target else { return };
+    for (name, _) in changes.iter().filter(|(_, change)| change.is_null()) {
+        if let Some(pattern) = deletion_pattern(name)
+            && let Ok(pattern) = regex::Regex::new(&format!("^(?:{pattern})$"))
+        {
+            members.retain(|member, _| !pattern.is_match(member));
+        }
+    }
     for (name, change) in changes {
         if change.is_null() {
-            if let Some(pattern) = deletion_pattern(name)
-                && let Ok(pattern) = regex::Regex::new(&format!("^(?:{pattern})$"))
-            {
-                members.retain(|member, _| !pattern.is_match(member));
-            }
             members.shift_remove(name);
         } else {
             merge_patch(members.entry(name.as_str()).or_insert(Value::Null), change);
@@ -67,6 +70,13 @@ mod tests {
         check(json!({"a/b": 1, "c": 2}), json!({"{{~a/.~}}": null}), json!({"c": 2}));
         check(json!({"f1": 1}), json!({"{{ /f.*/ }}": 5}), json!({"f1": 1, "{{ /f.*/ }}": 5}));
         check(json!({"f1": 1}), json!({"{{ /(/ }}": null}), json!({"f1": 1}));
+    }
+
+    #[test]
+    fn what_the_patch_sets_outlives_its_patterns() {
+        let target = json!({"f1": 1, "f2": 2});
+        check(target.clone(), json!({"{{ /f.*/ }}": null, "f1": {"v": 3}}), json!({"f1": {"v": 3}}));
+        check(target, json!({"f1": {"v": 3}, "{{ /f.*/ }}": null}), json!({"f1": {"v": 3}}));
     }
 
     #[test]

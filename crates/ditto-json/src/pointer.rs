@@ -60,6 +60,11 @@ impl JsonPointer {
         self.segments.starts_with(&prefix.segments)
     }
 
+    /// The pointer below this one.
+    pub fn join(&self, below: &Self) -> Self {
+        Self { segments: self.segments.iter().chain(&below.segments).cloned().collect() }
+    }
+
     /// The value it points to.
     pub fn get<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.segments.iter().try_fold(value, |at, segment| at.as_object()?.get(segment))

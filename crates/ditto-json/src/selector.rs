@@ -1,5 +1,6 @@
 //! Field selectors of things (protocol.md §10).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -82,8 +83,13 @@ impl FromStr for FieldSelector {
     type Err = SelectorError;
 
     fn from_str(text: &str) -> Result<Self, SelectorError> {
+        if text.contains('(') && text.matches('(').count() != text.matches(')').count() {
+            return Err(SelectorError { kind: SelectorErrorKind::Unbalanced, at: text.len() });
+        }
+        let mut pointers = Vec::new();
+        expand(text, 0, 0, &JsonPointer::root(), &mut pointers)?;
         // The reference judges a text with placeholders only after they are resolved.
-        if !text.contains("{{") && !text.contains("${") {
+        if !has_placeholder(text) {
             let mut at = 0;
             for field in text.split(',') {
                 if !is_field(field) {
@@ -92,19 +98,9 @@ impl FromStr for FieldSelector {
                 at += field.len() + 1;
             }
         }
-        let mut pointers = Vec::new();
-        let mut at = 0;
-        expand(text, &mut at, 0, "", &mut pointers)?;
-        let mut unique = Vec::with_capacity(pointers.len());
-        for (pointer, at) in pointers {
-            let pointer: JsonPointer = pointer
-                .parse()
-                .map_err(|error| SelectorError { kind: SelectorErrorKind::Pointer(error), at })?;
-            if !unique.contains(&pointer) {
-                unique.push(pointer);
-            }
-        }
-        Ok(Self { text: text.to_owned(), pointers: unique })
+        let mut known = HashSet::with_capacity(pointers.len());
+        pointers.retain(|pointer| known.insert(pointer.clone()));
+        Ok(Self { text: text.to_owned(), pointers })
     }
 }
 
@@ -137,63 +133,68 @@ fn is_field(field: &str) -> bool {
         })
 }
 
+fn has_placeholder(text: &str) -> bool {
+    [("{{", "}}"), ("${", "}")]
+        .iter()
+        .any(|(open, close)| text.split_once(open).is_some_and(|(_, rest)| rest.contains(close)))
+}
+
 /// Nesting of groups beyond which a selector is refused.
 const MAX_GROUPS: u8 = 32;
 
-/// list = item *( "," item ) ; item = text [ "(" list ")" ] ; appends the pointer text of each leaf with its offset.
+/// list = item *( "," item ) ; item = [ pointer ] "(" list ")" | pointer ; appends the pointer of each leaf. `offset` is
+/// where `list` stands in the whole text.
 fn expand(
-    text: &str,
-    at: &mut usize,
+    list: &str,
+    offset: usize,
     depth: u8,
-    prefix: &str,
-    pointers: &mut Vec<(String, usize)>,
+    prefix: &JsonPointer,
+    pointers: &mut Vec<JsonPointer>,
 ) -> Result<(), SelectorError> {
-    let unbalanced = |at| SelectorError { kind: SelectorErrorKind::Unbalanced, at };
     if depth > MAX_GROUPS {
-        return Err(unbalanced(*at));
+        return Err(SelectorError { kind: SelectorErrorKind::Unbalanced, at: offset });
     }
-    let mut start = *at;
-    // After a group there is no item until the next comma.
-    let mut grouped = false;
-    let bytes = text.as_bytes();
-    loop {
-        let byte = bytes.get(*at).copied();
-        match byte {
-            Some(b'(') => {
-                let item = text.get(start..*at).unwrap_or_default();
-                let group = format!("{prefix}{item}/");
-                *at += 1;
-                expand(text, at, depth + 1, &group, pointers)?;
-                if bytes.get(*at) != Some(&b')') {
-                    return Err(unbalanced(*at));
-                }
-                *at += 1;
-                start = *at;
-                grouped = true;
+    for (item, at) in items(list) {
+        let at = offset + at;
+        let below = |text: &str| {
+            text.parse::<JsonPointer>()
+                .map(|pointer| prefix.join(&pointer))
+                .map_err(|error| SelectorError { kind: SelectorErrorKind::Pointer(error), at })
+        };
+        match item.split_once('(').filter(|(before, _)| !before.contains(')')) {
+            // As in the reference, the last character closes the group, whatever it is.
+            Some((before, group)) if group.contains(')') => {
+                let group = group.char_indices().next_back().and_then(|(end, _)| group.get(..end));
+                expand(
+                    group.unwrap_or_default(),
+                    at + before.len() + 1,
+                    depth + 1,
+                    &below(before)?,
+                    pointers,
+                )?;
             }
-            Some(b',' | b')') | None => {
-                let item = text.get(start..*at).unwrap_or_default();
-                if !(grouped && item.is_empty()) {
-                    let joined = if prefix.is_empty() {
-                        item.to_owned()
-                    } else {
-                        format!("{prefix}{}", item.trim_start_matches('/'))
-                    };
-                    pointers.push((joined, start));
-                }
-                match byte {
-                    Some(b',') => {
-                        *at += 1;
-                        start = *at;
-                        grouped = false;
-                    }
-                    Some(_) if depth == 0 => return Err(unbalanced(*at)),
-                    _ => return Ok(()),
-                }
-            }
-            Some(_) => *at += 1,
+            _ => pointers.push(below(item)?),
         }
     }
+    Ok(())
+}
+
+/// The items between the commas outside of groups, each with its offset.
+fn items(list: &str) -> Vec<(&str, usize)> {
+    let (mut items, mut start, mut open) = (Vec::new(), 0, 0_usize);
+    for (at, byte) in list.bytes().enumerate() {
+        match byte {
+            b'(' => open += 1,
+            b')' => open = open.saturating_sub(1),
+            b',' if open == 0 => {
+                items.push((list.get(start..at).unwrap_or_default(), start));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    items.push((list.get(start..).unwrap_or_default(), start));
+    items
 }
 
 #[cfg(test)]
@@ -226,8 +227,22 @@ mod tests {
         check("attributes(a,b)", Err(("things:field.selection.invalid", 0)));
         check("thingId, policyId", Err(("things:field.selection.invalid", 8)));
         check("attributes/b(c", Err(("json.fieldselector.invalid", 14)));
-        check("attributes/b)c", Err(("json.fieldselector.invalid", 12)));
+        check("attributes/b)c", Ok(&["/attributes/b)c"]));
         check("attributes//b", Err(("json.pointer.invalid", 0)));
+    }
+
+    #[test]
+    fn parentheses_and_slashes_are_judged_before_fields() {
+        check("foo(", Err(("json.fieldselector.invalid", 4)));
+        check("foo//", Err(("json.pointer.invalid", 0)));
+        check("{{ thing:id", Err(("things:field.selection.invalid", 0)));
+        check("attributes/(a)", Ok(&["/attributes/a"]));
+    }
+
+    #[test]
+    fn many_fields_cost_linear_time() {
+        let many: Vec<_> = (0..50_000).map(|n| format!("attributes/a{n}")).collect();
+        assert_eq!(many.join(",").parse::<FieldSelector>().unwrap().pointers().len(), 50_000);
     }
 
     proptest! {

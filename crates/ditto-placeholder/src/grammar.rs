@@ -51,20 +51,16 @@ impl FromStr for Template {
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
         let mut parts: Vec<Part> = Vec::new();
-        let mut rest = text;
-        while !rest.is_empty() {
-            let at = text.len() - rest.len();
-            let Some(open) = next_open(rest) else {
-                push_text(&mut parts, rest);
-                break;
-            };
-            let (before, braced) = rest.split_at(open.start);
-            push_text(&mut parts, before);
-            let inner_at = at + open.start + open.opening;
-            let inner = braced.get(open.opening..open.end).unwrap_or_default();
+        let last = LastClosings { double: text.rfind("}}"), single: text.rfind('}') };
+        let mut from = 0;
+        while let Some(braces) = next_braces(text, from, &last) {
+            push_text(&mut parts, text.get(from..braces.start).unwrap_or_default());
+            let inner_at = braces.start + OPENING;
+            let inner = text.get(inner_at..braces.end).unwrap_or_default();
             parts.push(Part::Pipeline(pipeline_of(inner, inner_at)?));
-            rest = braced.get(open.end + open.closing..).unwrap_or_default();
+            from = braces.end + braces.closing;
         }
+        push_text(&mut parts, text.get(from..).unwrap_or_default());
         Ok(Self { parts })
     }
 }
@@ -77,29 +73,39 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// Where the next braces are: offsets relative to the rest, lengths of the delimiters.
+/// Length of `{{` and of `${`.
+const OPENING: usize = 2;
+
+/// Byte offsets of braces in a text.
 struct Braces {
     start: usize,
-    opening: usize,
-    /// Relative to `start`.
+    /// Where the closing ones start, and how long they are.
     end: usize,
     closing: usize,
 }
 
+/// Where the last closing braces of each kind start. Whatever opens behind them stays open, which need not be searched
+/// for again and again.
+struct LastClosings {
+    double: Option<usize>,
+    single: Option<usize>,
+}
+
 /// braces = "{{" expr "}}" ; legacy = "${" expr "}"
 /// What is opened and never closed is plain text. A `}` belongs to the expression unless another one follows.
-fn next_open(rest: &str) -> Option<Braces> {
-    let mut from = 0;
-    loop {
-        let tail = rest.get(from..)?;
-        let start = from + [tail.find("{{"), tail.find("${")].into_iter().flatten().min()?;
-        let braced = rest.get(start..)?;
-        let closing = if braced.starts_with("{{") { "}}" } else { "}" };
-        match braced.get(2..).and_then(|inner| inner.find(closing)) {
-            Some(end) => return Some(Braces { start, opening: 2, end: end + 2, closing: closing.len() }),
-            None => from = start + 1,
-        }
-    }
+fn next_braces(text: &str, from: usize, last: &LastClosings) -> Option<Braces> {
+    let mut pairs = text.as_bytes().windows(OPENING).enumerate().skip(from);
+    pairs.find_map(|(start, pair)| {
+        let (last, closing) = match pair {
+            b"{{" => (last.double, "}}"),
+            b"${" => (last.single, "}"),
+            _ => return None,
+        };
+        let inner_at = start + OPENING;
+        last.filter(|last| *last >= inner_at)?;
+        let end = inner_at + text.get(inner_at..)?.find(closing)?;
+        Some(Braces { start, end, closing: closing.len() })
+    })
 }
 
 fn pipeline_of(inner: &str, at: usize) -> Result<Pipeline, TemplateError> {
@@ -242,6 +248,14 @@ mod tests {
         check("{{fn:default(thing:name,\"b\")}}", "{{ fn:default(thing:name, \"b\") }}");
         check("${thing:id}-{x}-{{y", "{{ thing:id }}-{x}-{{y");
         check("{{ fn:default('it\\'s') }}", "{{ fn:default('it\\'s') }}");
+    }
+
+    #[test]
+    fn what_stays_open_costs_no_more() {
+        let text = "{{${thing:id}".repeat(1 << 16);
+        let template: Template = text.parse().unwrap();
+        assert_eq!(template.parts().len(), 1 << 17);
+        assert_eq!("{".repeat(1 << 20).parse::<Template>().unwrap().parts().len(), 1);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::duration::parse_duration;
 use crate::error::{ErrorCode, ProtocolError};
-use crate::id::shorten;
+use crate::fields::canonical_fields;
+use crate::id::{check_ack_label, shorten};
 
 /// What the protocol says of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub enum HeaderKind {
     EntityTags,
     /// An array of `{key, value}` objects.
     Metadata,
+    /// JSON pointers between commas.
+    Selector,
 }
 
 impl HeaderKind {
@@ -84,7 +87,7 @@ static DEFINITIONS: [HeaderDefinition; 64] = [
     header("traceparent", Text, true, true),
     header("content-type", Text, true, true),
     header("ditto-origin", Text, false, false),
-    header("get-metadata", Text, true, false),
+    header("get-metadata", Selector, true, false),
     header("put-metadata", Metadata, true, false),
     header("authorization", Text, true, false),
     header("declared-acks", Labels, true, false),
@@ -94,7 +97,7 @@ static DEFINITIONS: [HeaderDefinition; 64] = [
     header("ditto-metadata", Object, false, true),
     header("ditto-weak-ack", Bool, false, true),
     header("requested-acks", Labels, true, true),
-    header("delete-metadata", Text, true, false),
+    header("delete-metadata", Selector, true, false),
     header("ditto-entity-id", Text, false, false),
     header("entity-revision", Long, false, true),
     header("ditto-originator", Text, false, true),
@@ -183,8 +186,9 @@ impl HeaderDefinition {
         !self.read && !self.written
     }
 
-    pub(crate) fn is_label_list(&self) -> bool {
-        self.kind == Labels
+    /// Whether commas may stand for a JSON array outside.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.kind, Labels | Metadata)
     }
 
     /// Checks a value of this header.
@@ -198,13 +202,17 @@ impl HeaderDefinition {
             NonEmpty => "a text that is not empty",
             Bool if matches!(text, "true" | "false") => return Ok(()),
             Bool => "true or false",
+            // Only that of a message is looked at.
+            Int if self.name == "status" => return Ok(()),
             Int if text.parse::<i32>().is_ok() => return Ok(()),
             Int => "an integer",
             Long if text.parse::<i64>().is_ok() => return Ok(()),
             Long => "an integer",
+            Labels if self.name == "requested-acks" && are_labels(text) => return Ok(()),
+            Labels if self.name == "requested-acks" => "a json array of acknowledgement labels",
             Array | Labels if is_text_array(text) => return Ok(()),
             Array | Labels => "a json array of strings",
-            Object if is_object(text) => return Ok(()),
+            Object if text == "null" || is_object(text) => return Ok(()),
             Object => "a json object",
             Duration if parse_duration(text).is_some() => return Ok(()),
             Duration => {
@@ -221,12 +229,11 @@ impl HeaderDefinition {
             Channel => "twin or live",
             EntityTag if is_entity_tag(text) => return Ok(()),
             EntityTag => "an entity tag such as \"rev:3\"",
-            EntityTags if text == "*" || text.split(',').all(|tag| is_entity_tag(tag.trim())) => {
-                return Ok(());
-            }
+            EntityTags if text == "*" || are_entity_tags(text) => return Ok(()),
             EntityTags => "a list of entity tags, or *",
             Metadata if is_metadata(text) => return Ok(()),
             Metadata => "a json array of objects with key and value",
+            Selector => return canonical_fields(text).map(drop),
         };
         Err(ProtocolError::new(
             ErrorCode::HEADER_INVALID,
@@ -236,17 +243,23 @@ impl HeaderDefinition {
 }
 
 fn is_text_array(text: &str) -> bool {
-    // The usual cases without building a value.
-    text == "[]" || serde_json::from_str::<Vec<BorrowedText<'_>>>(text).is_ok()
+    text_array(text).is_some()
+}
+
+fn are_labels(text: &str) -> bool {
+    text_array(text)
+        .is_some_and(|labels| labels.iter().all(|BorrowedText(label)| check_ack_label(label).is_ok()))
+}
+
+/// The strings of an array; null has none.
+fn text_array(text: &str) -> Option<Vec<BorrowedText<'_>>> {
+    // The usual case without a parser.
+    if matches!(text, "[]" | "null") { Some(Vec::new()) } else { serde_json::from_str(text).ok() }
 }
 
 /// A JSON string that is looked at only.
 #[derive(serde::Deserialize)]
-struct BorrowedText<'a>(
-    #[serde(borrow)]
-    #[expect(dead_code, reason = "only its type counts")]
-    std::borrow::Cow<'a, str>,
-);
+struct BorrowedText<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
 fn is_object(text: &str) -> bool {
     JsonKind::of(text) == JsonKind::Object
@@ -261,14 +274,56 @@ fn is_entity_tag(text: &str) -> bool {
         .is_some_and(|opaque| !opaque.contains('"'))
 }
 
+/// Blanks are allowed around the commas only.
+fn are_entity_tags(text: &str) -> bool {
+    let mut tags = text.split(',').enumerate().peekable();
+    while let Some((at, tag)) = tags.next() {
+        let tag = if at > 0 { tag.trim_start() } else { tag };
+        if !is_entity_tag(if tags.peek().is_some() { tag.trim_end() } else { tag }) {
+            return false;
+        }
+    }
+    true
+}
+
+/// What is neither an object nor null does not count.
 fn is_metadata(text: &str) -> bool {
-    let Ok(Value::Array(entries)) = serde_json::from_str(text) else { return false };
-    entries.iter().all(|entry| entry.get("key").is_some_and(Value::is_string) && entry.get("value").is_some())
+    let entries = match serde_json::from_str(text) {
+        Ok(Value::Array(entries)) => entries,
+        Ok(Value::Null) => Vec::new(),
+        _ => return text.is_empty(),
+    };
+    entries
+        .iter()
+        .filter(|entry| entry.is_object())
+        .all(|entry| entry.get("key").is_some_and(Value::is_string) && entry.get("value").is_some())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check(name: &str, text: &str, expected: Result<(), &str>) {
+        let checked = header_definition(name).unwrap().check(text).map_err(|error| error.code().name());
+        assert_eq!(checked, expected, "{name}: {text}");
+    }
+
+    #[test]
+    fn lists_of_labels_tags_and_pointers() {
+        check("requested-acks", r#"["c:lbl","{{connection:id}}:lbl"]"#, Ok(()));
+        check("requested-acks", r#"["ab"]"#, Err("header.invalid"));
+        check("declared-acks", r#"["ab"]"#, Ok(()));
+        check("ditto-read-subjects", "null", Ok(()));
+        check("if-match", "\"a\" , W/\"b\"", Ok(()));
+        check("if-match", "\"a\" ", Err("header.invalid"));
+        check("get-metadata", "a,b/c", Ok(()));
+        check("get-metadata", "a//b", Err("json.pointer.invalid"));
+        check("put-metadata", r#"[5,{"key":"a","value":1}]"#, Ok(()));
+        check("put-metadata", r#"[{"key":"a"}]"#, Err("header.invalid"));
+        check("status", "any", Ok(()));
+        check("ditto-reply-target", "any", Err("header.invalid"));
+    }
 
     #[test]
     fn names_are_unique_and_found_in_any_case() {

@@ -56,9 +56,15 @@ pub(crate) fn object<'t>(name: &str, raw: &'t str) -> Result<&'t str, ProtocolEr
     if JsonKind::of(raw) == JsonKind::Object { Ok(raw) } else { Err(wrong_type(name, "an object", raw)) }
 }
 
-/// A member that must be an integer.
+/// A member that must be an integer; `3.0` and `3e0` are.
 pub(crate) fn integer(name: &str, raw: &str) -> Result<i64, ProtocolError> {
-    raw.parse().map_err(|_| wrong_type(name, "an integer", raw))
+    // Beyond 2^53 a fraction cannot be told from none.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= EXACT;
+    raw.parse()
+        .ok()
+        .or_else(|| raw.parse().ok().filter(whole).map(|number| number as i64))
+        .ok_or_else(|| wrong_type(name, "an integer", raw))
 }
 
 fn wrong_type(name: &str, expected: &str, raw: &str) -> ProtocolError {

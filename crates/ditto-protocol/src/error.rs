@@ -46,13 +46,17 @@ codes! {
     UNKNOWN_PATH = "protocoladapter:unknown.path", 400;
     /// Path and topic of a message contradict each other.
     INVALID_PATH = "protocoladapter:invalid.path", 400;
-    /// A response with a status that its kind does not have.
-    ILLEGAL_ADAPTABLE = "protocoladapter:illegal.adaptable", 400;
+    /// A response with a status or a value that its kind does not have.
+    ILLEGAL_ADAPTABLE = "protocoladapter:illegal.adaptable", 422;
     /// No thing id.
     THING_ID_INVALID = "things:id.invalid", 400;
     /// Another thing id than that of the topic.
     THING_ID_NOT_SETTABLE = "things:id.notsettable", 400;
-    /// A merge of a whole thing with null.
+    /// A thing without its id.
+    THING_ID_NOT_DELETABLE = "things:id.notdeletable", 400;
+    /// A request for many things that names none.
+    THING_IDS_MISSING = "things:things.ids.missing", 400;
+    /// A merge of a whole thing with null or with nothing.
     THING_MERGE_INVALID = "things:merge.invalid", 400;
     /// A policy id cannot be deleted.
     POLICY_ID_NOT_DELETABLE = "things:policyId.notdeletable", 400;
@@ -60,6 +64,8 @@ codes! {
     ATTRIBUTE_POINTER_INVALID = "things:attribute.pointerinvalid", 400;
     /// No definition identifier.
     DEFINITION_INVALID = "things:definition.identifier.invalid", 400;
+    /// A feature's definition without an identifier.
+    FEATURE_DEFINITION_EMPTY = "things:feature.definition.empty", 400;
     /// No policy id.
     POLICY_ID_INVALID = "policies:id.invalid", 400;
     /// No policy entry.

@@ -1,21 +1,23 @@
 //! Headers of signals (protocol.md §11).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ditto_json::{JsonKind, RawObject, decode_string, write_string};
+use ditto_json::{JsonKind, JsonPointer, RawObject, decode_string, write_string};
+use serde_json::Value;
 
-use crate::definitions::{HeaderDefinition, header_definition};
+use crate::definitions::{HeaderDefinition, HeaderKind, header_definition};
 use crate::duration::parse_duration;
+use crate::envelope::object;
 use crate::error::ProtocolError;
 use crate::id::AckLabel;
 use crate::piece::Piece;
 
 /// The headers of a signal, in the order of their text.
 ///
-/// Names are found in any case and keep their spelling; of a name that occurs twice, the last value counts.
+/// Names are found in any case and keep their spelling; of a name that occurs twice, the last one counts.
 #[derive(Debug, Clone, Default)]
 pub struct Headers {
     /// The message that the spans point into.
@@ -47,11 +49,7 @@ impl<'h> Header<'h> {
 
     /// The value as text: a JSON string decoded, any other value as JSON text.
     pub fn text(&self) -> Cow<'h, str> {
-        let value = self.entry.value.of(self.text);
-        if self.entry.is_text {
-            return Cow::Borrowed(value);
-        }
-        decode_string(value).unwrap_or(Cow::Borrowed(value))
+        self.entry.text(self.text)
     }
 
     /// The value as text that shares the message's memory where nothing had to be decoded.
@@ -75,7 +73,14 @@ impl<'h> Header<'h> {
     /// Appends the value as it is written outside: with the type that its definition gives it.
     pub(crate) fn write_value(&self, out: &mut Vec<u8>) {
         let value = self.entry.value.of(self.text);
-        if self.definition().is_some_and(|definition| definition.kind().is_json()) {
+        let kind = self.definition().map(HeaderDefinition::kind);
+        if matches!(kind, Some(HeaderKind::Int | HeaderKind::Long)) {
+            // `+5` and `05` are integers, but no JSON.
+            match self.text().parse::<i64>() {
+                Ok(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+                Err(_) => write_string(out, &self.text()),
+            }
+        } else if kind.is_some_and(HeaderKind::is_json) {
             out.extend_from_slice(self.text().as_bytes());
         } else if !self.entry.is_text && JsonKind::of(value) == JsonKind::String {
             out.extend_from_slice(value.as_bytes());
@@ -90,10 +95,20 @@ impl Entry {
         let definition = header_definition(name.of(text));
         Self { name, value, is_text, definition }
     }
+
+    /// The value as text; `message` is the text that its spans point into.
+    fn text<'e>(&'e self, message: &'e str) -> Cow<'e, str> {
+        let value = self.value.of(message);
+        if self.is_text {
+            return Cow::Borrowed(value);
+        }
+        decode_string(value).unwrap_or(Cow::Borrowed(value))
+    }
 }
 
 impl Headers {
-    /// Headers of names and texts, checked; a name that occurs twice keeps the last value.
+    /// Headers of names and texts, checked; of a name that occurs twice, the last one counts. As in the reference,
+    /// `correlation-id` is spelled so here, and `put-metadata` gets slashes before its keys.
     ///
     /// # Errors
     /// `header.invalid` or `timeout.invalid` with the header's name.
@@ -104,7 +119,13 @@ impl Headers {
     {
         let entries = headers
             .into_iter()
-            .map(|(name, value)| Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true))
+            .map(|(name, value)| {
+                let mut entry = Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true);
+                if let Some(definition) = entry.definition.filter(|known| known.name() == "correlation-id") {
+                    entry.name = Piece::Own(definition.name().into());
+                }
+                entry
+            })
             .collect();
         Self::checked(ByteString::new(), entries)
     }
@@ -115,14 +136,21 @@ impl Headers {
         for (name, value) in RawObject::new(object) {
             if value != "null" {
                 let name = Piece::in_text(text, name);
-                entries.push(Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), false));
+                entries.push(Entry::new(text, name, Piece::in_text(text, compact(value)), false));
             }
         }
         Self::checked(text.clone(), entries)
     }
 
+    /// The headers of a JSON object that stands within a value.
+    pub(crate) fn of_object(raw: &str) -> Result<Self, ProtocolError> {
+        let text = ByteString::from(object("headers", raw)?);
+        Self::of_envelope(&text, &text)
+    }
+
     fn checked(text: ByteString, mut entries: Vec<Entry>) -> Result<Self, ProtocolError> {
         deduplicate(&text, &mut entries);
+        entries.retain_mut(|entry| normalize(&text, entry));
         let headers = Self { text, entries };
         for header in headers.iter() {
             if let Some(definition) = header.definition() {
@@ -176,23 +204,25 @@ impl Headers {
         self.entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
     }
 
-    /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON.
+    /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON. As in
+    /// the reference, values are not checked yet.
     ///
     /// # Errors
-    /// `header.invalid` or `timeout.invalid`.
+    /// None; the result is that of the other ways to make headers.
     pub fn from_external<'h>(
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Result<Self, ProtocolError> {
         let accepted = headers.into_iter().filter_map(|(name, value)| {
-            let definition = header_definition(name);
-            let value = match definition {
+            let value = match header_definition(name) {
                 Some(definition) if !definition.is_read_from_outside() => return None,
-                Some(definition) if definition.is_label_list() => label_list(value),
+                Some(definition) if definition.is_list() => list(value),
                 _ => value.to_owned(),
             };
-            Some((name.to_owned(), value))
+            Some(Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true))
         });
-        Self::of_text(accepted)
+        let mut entries = accepted.collect();
+        deduplicate("", &mut entries);
+        Ok(Self { text: ByteString::new(), entries })
     }
 
     /// What is written outside, with texts; built-in labels are left out of `requested-acks`.
@@ -202,7 +232,7 @@ impl Headers {
                 return None;
             }
             if header.is_named("requested-acks") {
-                return external_labels(&self.requested_acks())
+                return external_labels(&self.sent_labels())
                     .map(|labels| (header.name(), Cow::Owned(labels)));
             }
             Some((header.name(), header.text()))
@@ -229,8 +259,16 @@ impl Headers {
         self.text("timeout").and_then(|text| parse_duration(&text))
     }
 
-    /// The labels of `requested-acks`; empty if absent.
+    /// The labels of `requested-acks`, each once; empty if absent.
     pub fn requested_acks(&self) -> Vec<String> {
+        let mut labels = self.sent_labels();
+        let mut known = HashSet::with_capacity(labels.len());
+        labels.retain(|label| known.insert(label.clone()));
+        labels
+    }
+
+    /// The labels of `requested-acks` as they stand there.
+    pub(crate) fn sent_labels(&self) -> Vec<String> {
         self.text("requested-acks").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 }
@@ -242,17 +280,59 @@ pub(crate) fn external_labels(labels: &[String]) -> Option<String> {
     (labels.is_empty() || !external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default())
 }
 
-/// A JSON array as it is; a comma list as JSON array of its trimmed items.
-fn label_list(value: &str) -> String {
-    if value.trim_start().starts_with('[') {
-        return value.to_owned();
+/// A JSON array as compact JSON; a comma list as JSON array of its trimmed items, without those that were empty before.
+fn list(value: &str) -> String {
+    match serde_json::from_str(value) {
+        Ok(list @ (Value::Array(_) | Value::Null)) => list.to_string(),
+        _ => {
+            let labels: Vec<&str> =
+                value.split(',').filter(|label| !label.is_empty()).map(str::trim).collect();
+            serde_json::to_string(&labels).unwrap_or_default()
+        }
     }
-    let labels: Vec<&str> =
-        if value.is_empty() { Vec::new() } else { value.split(',').map(str::trim).collect() };
-    serde_json::to_string(&labels).unwrap_or_default()
 }
 
-/// Of headers with one name in any case the first place and the last value stay.
+/// Objects and arrays without the blanks between their parts.
+fn compact(raw: &str) -> Cow<'_, str> {
+    let is_compact = |byte: u8| !byte.is_ascii_whitespace() && byte != b'\\';
+    if !raw.starts_with(['{', '[']) || raw.bytes().all(is_compact) {
+        return Cow::Borrowed(raw);
+    }
+    serde_json::from_str::<Value>(raw).map_or(Cow::Borrowed(raw), |value| Cow::Owned(value.to_string()))
+}
+
+/// Puts slashes before the keys of `put-metadata`. False for a header on metadata that says nothing.
+fn normalize(text: &str, entry: &mut Entry) -> bool {
+    let name = entry.definition.map_or("", HeaderDefinition::name);
+    if !matches!(name, "put-metadata" | "get-metadata" | "delete-metadata") {
+        return true;
+    }
+    let value = entry.text(text).into_owned();
+    if name != "put-metadata" || value.is_empty() {
+        return !value.is_empty();
+    }
+    let entries = match serde_json::from_str(&value) {
+        Ok(Value::Array(entries)) => entries,
+        Ok(Value::Null) => return false,
+        _ => return true,
+    };
+    let entries: Vec<Value> = entries.into_iter().filter(Value::is_object).map(with_pointer).collect();
+    let says_nothing = entries.is_empty();
+    entry.value = Piece::Own(Value::from(entries).to_string().into());
+    entry.is_text = true;
+    !says_nothing
+}
+
+fn with_pointer(mut entry: Value) -> Value {
+    if let Some(Value::String(key)) = entry.get_mut("key")
+        && let Ok(pointer) = key.parse::<JsonPointer>()
+    {
+        *key = pointer.to_string();
+    }
+    entry
+}
+
+/// Of headers with one name in any case the first place, and the last spelling and value stay.
 fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
     // A loop within the list beats a map for what messages have; hostile ones get the map.
     const SMALL: usize = 24;
@@ -270,10 +350,7 @@ fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
     for entry in entries.drain(..) {
         let place = *places.entry(entry.name.of(text).to_ascii_lowercase()).or_insert(kept.len());
         match kept.get_mut(place) {
-            Some(first) => {
-                first.value = entry.value;
-                first.is_text = entry.is_text;
-            }
+            Some(first) => *first = entry,
             None => kept.push(entry),
         }
     }
@@ -289,7 +366,69 @@ mod tests {
         let headers =
             Headers::of_text([("Correlation-Id", "a"), ("x", "1"), ("CORRELATION-ID", "b")]).unwrap();
         let texts: Vec<_> = headers.iter().map(|h| (h.name().to_owned(), h.text().into_owned())).collect();
-        assert_eq!(texts, [("Correlation-Id".into(), "b".into()), ("x".into(), "1".into())]);
+        assert_eq!(texts, [("correlation-id".into(), "b".into()), ("x".into(), "1".into())]);
+        let headers = Headers::of_object(r#"{"x":"1","y":"2","X":"3"}"#).unwrap();
+        let texts: Vec<_> = headers.iter().map(|h| (h.name().to_owned(), h.text().into_owned())).collect();
+        assert_eq!(texts, [("X".into(), "3".into()), ("y".into(), "2".into())]);
+    }
+
+    #[test]
+    fn json_values_become_compact_text() {
+        let headers =
+            Headers::of_object(r#"{"a":[1, "x y"],"b":{ "k" : "\u00e9" },"c":["d"],"n":1.0}"#).unwrap();
+        let texts: Vec<_> = headers.iter().map(|h| h.text().into_owned()).collect();
+        assert_eq!(texts, [r#"[1,"x y"]"#, r#"{"k":"é"}"#, r#"["d"]"#, "1.0"]);
+    }
+
+    #[test]
+    fn headers_on_metadata_are_normalized() {
+        let headers = Headers::of_text([
+            ("put-metadata", r#"[{"key":"*/a","value":1}]"#),
+            ("get-metadata", ""),
+            ("delete-metadata", "a"),
+        ])
+        .unwrap();
+        let texts: Vec<_> = headers.iter().map(|h| (h.name().to_owned(), h.text().into_owned())).collect();
+        let expected = [("put-metadata", r#"[{"key":"/*/a","value":1}]"#), ("delete-metadata", "a")];
+        assert_eq!(texts, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!(Headers::of_text([("put-metadata", "[]")]).unwrap().iter().count(), 0);
+    }
+
+    #[test]
+    fn lists_from_outside() {
+        for (text, list) in [
+            (" a:bcd , ,e:fgh ", r#"["a:bcd","","e:fgh"]"#),
+            (",", "[]"),
+            (",a,", r#"["a"]"#),
+            ("", "[]"),
+            (r#" [ "a" ] "#, r#"["a"]"#),
+            ("[a]", r#"["[a]"]"#),
+        ] {
+            let headers = Headers::from_external([("requested-acks", text)]).unwrap();
+            assert_eq!(headers.text("requested-acks").as_deref(), Some(list), "{text}");
+        }
+        let headers = Headers::from_external([("timeout", "soon")]).unwrap();
+        assert_eq!(headers.text("timeout").as_deref(), Some("soon"), "not checked yet");
+    }
+
+    #[test]
+    fn integers_are_written_as_json() {
+        let headers = Headers::of_text([("entity-revision", "+07"), ("status", "any"), ("x", "1")]).unwrap();
+        let written: Vec<_> = headers
+            .iter()
+            .map(|header| {
+                let mut out = Vec::new();
+                header.write_value(&mut out);
+                String::from_utf8(out).unwrap()
+            })
+            .collect();
+        assert_eq!(written, ["7", "\"any\"", "\"1\""]);
+    }
+
+    #[test]
+    fn labels_count_once() {
+        let headers = Headers::of_text([("requested-acks", r#"["c:lbl","c:lbl"]"#)]).unwrap();
+        assert_eq!(headers.requested_acks(), ["c:lbl"]);
     }
 
     #[test]

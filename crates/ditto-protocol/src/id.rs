@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ditto_json::JsonPointer;
 
 use crate::error::{ErrorCode, ProtocolError};
+use crate::topic::TopicPath;
 
 /// Longest id of a thing or policy, longest feature id and member name, in UTF-16 units.
 const MAX_LENGTH: usize = 256;
@@ -63,7 +64,7 @@ id!(
 id!(
     /// Label of an acknowledgement; may start with one `{{ placeholder }}:` that a definition resolves.
     AckLabel,
-    ack_label
+    check_ack_label
 );
 id!(
     /// Label of a policy entry.
@@ -78,13 +79,7 @@ id!(
 id!(
     /// Subject of a message.
     MessageSubject,
-    |text| match text {
-        "" => Err(ProtocolError::new(ErrorCode::HEADER_INVALID, "a message subject is empty")),
-        text if text.chars().any(is_forbidden) => {
-            Err(ProtocolError::new(ErrorCode::HEADER_INVALID, format!("message subject `{text}` has a control character or one of U+007F to U+00FF")))
-        }
-        _ => Ok(()),
-    }
+    message_subject
 );
 
 impl ThingId {
@@ -151,12 +146,20 @@ impl FromStr for SubjectId {
 
     fn from_str(text: &str) -> Result<Self, ProtocolError> {
         let invalid = |why: &str| {
-            ProtocolError::new(ErrorCode::SUBJECT_ID_INVALID, format!("invalid subject id `{text}`: {why}"))
+            ProtocolError::new(
+                ErrorCode::SUBJECT_ID_INVALID,
+                format!("invalid subject id `{}`: {why}", shorten(text)),
+            )
         };
-        if text.is_empty() || text.chars().any(is_forbidden) {
+        if text.is_empty() || has_forbidden(text) {
             return Err(invalid("it is empty or has a control character or one of U+007F to U+00FF"));
         }
-        if text.contains("{{") || text.contains("${") {
+        // The colon counts where there is no issuer, too.
+        let whole_is_subject = has_placeholder(text);
+        if is_too_long(text) || whole_is_subject && text.encode_utf16().count() == MAX_LENGTH {
+            return Err(invalid("it is longer than 256 characters"));
+        }
+        if whole_is_subject {
             return Ok(Self { text: text.to_owned(), issuer: 0 });
         }
         // Where a scheme stands, the issuer ends at the first colon after it (policies.md §1).
@@ -170,7 +173,7 @@ impl FromStr for SubjectId {
             return Err(invalid("nothing follows the issuer"));
         }
         if issuer == 0 {
-            return Ok(Self { text: text.trim_start_matches(':').to_owned(), issuer: 0 });
+            return Ok(Self { text: text.strip_prefix(':').unwrap_or(text).to_owned(), issuer: 0 });
         }
         Ok(Self { text: text.to_owned(), issuer })
     }
@@ -202,13 +205,16 @@ impl FromStr for ResourceKey {
         let (kind, path) = text.split_once(':').filter(|(kind, _)| !kind.is_empty()).ok_or_else(|| {
             ProtocolError::new(
                 ErrorCode::JSON_INVALID,
-                format!("resource key `{text}` is not of the form type:/path"),
+                format!("resource key `{}` is not of the form type:/path", shorten(text)),
             )
         })?;
-        if text.chars().any(is_forbidden) {
+        if has_forbidden(text) {
             return Err(ProtocolError::new(
                 ErrorCode::POLICY_ENTRY_INVALID,
-                format!("resource key `{text}` has a control character or one of U+007F to U+00FF"),
+                format!(
+                    "resource key `{}` has a control character or one of U+007F to U+00FF",
+                    shorten(text)
+                ),
             ));
         }
         let path = path
@@ -216,11 +222,6 @@ impl FromStr for ResourceKey {
             .map_err(|error| ProtocolError::new(ErrorCode::JSON_POINTER_INVALID, format!("{error}")))?;
         Ok(Self { kind: kind.to_owned(), path })
     }
-}
-
-/// Characters that no identifier has: control characters and the upper half of Latin-1.
-pub(crate) fn is_forbidden(c: char) -> bool {
-    matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{ff}')
 }
 
 /// Checks an id `namespace:name` and returns its parts.
@@ -231,8 +232,7 @@ pub(crate) fn namespaced(text: &str, code: ErrorCode) -> Result<(&str, &str), Pr
     Ok((namespace, name))
 }
 
-/// Checks namespace and name of an entity as they stand in a topic.
-pub(crate) fn check_parts(namespace: &str, name: &str) -> Result<(), &'static str> {
+fn check_parts(namespace: &str, name: &str) -> Result<(), &'static str> {
     if !is_namespace(namespace) {
         return Err("the namespace is not made of words that start with a letter, joined by `.` or `-`");
     }
@@ -247,9 +247,35 @@ pub(crate) fn check_parts(namespace: &str, name: &str) -> Result<(), &'static st
     Ok(())
 }
 
+/// Whether a text has a character that no identifier has: a control character or one of the upper half of Latin-1.
 fn has_forbidden(text: &str) -> bool {
     // Every forbidden character is a control byte, DEL, or starts with 0xC2 or 0xC3 in UTF-8.
     text.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xc3)
+}
+
+/// Checks the id of the thing that a topic names.
+pub(crate) fn check_thing_id(topic: &TopicPath<'_>) -> Result<(), ProtocolError> {
+    check_topic_id(topic, ErrorCode::THING_ID_INVALID)
+}
+
+/// Checks the id of the thing or policy that a topic names.
+pub(crate) fn check_topic_id(topic: &TopicPath<'_>, code: ErrorCode) -> Result<(), ProtocolError> {
+    check_parts(topic.namespace, topic.name).map_err(|why| {
+        ProtocolError::new(
+            code,
+            format!("invalid id `{}:{}`: {why}", shorten(topic.namespace), shorten(topic.name)),
+        )
+    })
+}
+
+fn is_too_long(text: &str) -> bool {
+    text.len() > MAX_LENGTH && text.encode_utf16().count() > MAX_LENGTH
+}
+
+fn has_placeholder(text: &str) -> bool {
+    [("{{", "}}"), ("${", "}")]
+        .iter()
+        .any(|(open, close)| text.split_once(open).is_some_and(|(_, rest)| rest.contains(close)))
 }
 
 fn is_namespace(text: &str) -> bool {
@@ -266,7 +292,7 @@ pub(crate) fn check_key(text: &str) -> Result<(), ProtocolError> {
         "it is empty"
     } else if text.contains('/') || has_forbidden(text) {
         "it has a slash, a control character or one of U+007F to U+00FF"
-    } else if text.len() > MAX_LENGTH && text.encode_utf16().count() > MAX_LENGTH {
+    } else if is_too_long(text) {
         "it is longer than 256 characters"
     } else {
         return Ok(());
@@ -303,7 +329,8 @@ fn connection_id(text: &str) -> Result<(), ProtocolError> {
     ))
 }
 
-fn ack_label(text: &str) -> Result<(), ProtocolError> {
+/// Checks the label of an acknowledgement.
+pub(crate) fn check_ack_label(text: &str) -> Result<(), ProtocolError> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':');
     let rest = text
         .strip_prefix("{{")
@@ -327,17 +354,30 @@ fn ack_label(text: &str) -> Result<(), ProtocolError> {
 }
 
 fn policy_label(text: &str) -> Result<(), ProtocolError> {
-    if text.starts_with("imported-") || text.starts_with("nsimported-") {
+    if text.starts_with("imported") || text.starts_with("nsimported") {
         return Err(ProtocolError::new(
             ErrorCode::POLICY_LABEL_INVALID,
-            format!("policy label `{text}` starts with a prefix of imported entries"),
+            format!("policy label `{}` starts with a prefix of imported entries", shorten(text)),
         ));
     }
-    if text.is_empty() || text.contains('/') || text.chars().any(is_forbidden) {
+    if text.is_empty() || text.contains('/') || has_forbidden(text) || is_too_long(text) {
         return Err(ProtocolError::new(
             ErrorCode::POLICY_ENTRY_INVALID,
             format!(
-                "invalid policy label `{}`: it is empty, has a slash, a control character or one of U+007F to U+00FF",
+                "invalid policy label `{}`: it is empty, longer than 256 characters, has a slash, a control character or one of U+007F to U+00FF",
+                shorten(text)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn message_subject(text: &str) -> Result<(), ProtocolError> {
+    if text.is_empty() || has_forbidden(text) || is_too_long(text) {
+        return Err(ProtocolError::new(
+            ErrorCode::HEADER_INVALID,
+            format!(
+                "invalid message subject `{}`: it is empty, longer than 256 characters, has a control character or one of U+007F to U+00FF",
                 shorten(text)
             ),
         ));
@@ -349,8 +389,10 @@ fn definition(text: &str) -> Result<(), ProtocolError> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     let mut parts = text.split(':');
     let triple = parts.clone().count() == 3 && parts.all(|part| !part.is_empty() && part.bytes().all(legal));
-    let url = ["http://", "https://"].iter().any(|scheme| {
-        text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+    let url = text.split_once("://").is_some_and(|(scheme, rest)| {
+        ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http))
+            && !rest.is_empty()
+            && !rest.starts_with(['/', '?', '#'])
     });
     if triple || url {
         return Ok(());
@@ -402,6 +444,38 @@ mod tests {
         assert_eq!((id.issuer(), id.subject()), ("https://issuer", "8080/x:sub"));
         assert!("x:".parse::<SubjectId>().is_err());
         assert_eq!(":x".parse::<SubjectId>().map(|id| id.as_str().to_owned()), Ok("x".to_owned()));
+        assert_eq!("::x".parse::<SubjectId>().map(|id| id.as_str().to_owned()), Ok(":x".to_owned()));
+        let id: SubjectId = "a:{{b".parse().unwrap();
+        assert_eq!((id.issuer(), id.subject()), ("a", "{{b"), "nothing closes the placeholder");
+        assert!(format!("a:{}", "s".repeat(254)).parse::<SubjectId>().is_ok());
+        assert!(format!("a:{}", "s".repeat(255)).parse::<SubjectId>().is_err());
+    }
+
+    #[test]
+    fn labels_of_imported_entries_are_reserved() {
+        for text in ["imported", "imported-x", "importedx", "nsimported", "nsimported-x"] {
+            let code = text.parse::<PolicyLabel>().map_err(|error| error.code());
+            assert_eq!(code, Err(ErrorCode::POLICY_LABEL_INVALID), "{text}");
+        }
+        assert!("Imported-x".parse::<PolicyLabel>().is_ok());
+        assert_eq!(
+            "l".repeat(257).parse::<PolicyLabel>().map_err(|e| e.code()),
+            Err(ErrorCode::POLICY_ENTRY_INVALID)
+        );
+    }
+
+    #[test]
+    fn definitions_are_triples_or_links() {
+        for (text, valid) in [
+            ("HTTPS://x.y/z", true),
+            ("https://x.y/a b", true),
+            ("http:///z", false),
+            ("https://", false),
+            ("ns:name:1", true),
+            ("ns:name", false),
+        ] {
+            assert_eq!(text.parse::<DefinitionId>().is_ok(), valid, "{text}");
+        }
     }
 
     proptest! {
@@ -417,7 +491,8 @@ mod tests {
 
         #[test]
         fn the_byte_test_finds_the_same_characters(text in "\\PC*|[\u{0}-\u{17f}]*") {
-            prop_assert_eq!(has_forbidden(&text), text.chars().any(is_forbidden));
+            let forbidden = |c| matches!(c, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{ff}');
+            prop_assert_eq!(has_forbidden(&text), text.chars().any(forbidden));
         }
     }
 }

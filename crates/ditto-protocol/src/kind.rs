@@ -4,9 +4,9 @@ use std::fmt;
 
 use crate::envelope::Envelope;
 use crate::error::{ErrorCode, ProtocolError};
-use crate::id::{AckLabel, shorten};
-use crate::resource::{MessagePath, PolicyResource, ThingResource};
-use crate::topic::{Action, Channel, Criterion, Group, StreamingAction, TopicPath};
+use crate::id::{AckLabel, check_thing_id, shorten};
+use crate::resource::{MessagePath, PolicyResource, ThingResource, check_pointer, unknown_path};
+use crate::topic::{Action, Channel, Criterion, Group, SearchAction, StreamingAction, TopicPath};
 
 /// The type of a signal: `things.events:attributeModified`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,8 +70,12 @@ pub(crate) struct Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     Thing(ThingResource),
-    /// Many things, or none in particular.
+    /// Many things.
     Things,
+    /// A search for things.
+    Search,
+    /// Permissions on any entities.
+    Permissions,
     Policy(PolicyResource),
     Connection,
     Message {
@@ -83,18 +87,14 @@ pub(crate) enum Subject {
     Streaming(Group),
 }
 
-/// Status and its bounds as the reference knows HTTP statuses.
-fn is_known_status(status: i64) -> bool {
-    matches!(status,
-        100..=103 | 200..=208 | 226 | 300..=308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 451
-        | 500..=508 | 510 | 511)
-}
-
-/// The status of a response; an unknown one counts as none (protocol.md §2).
+/// The status of a response; one that is no HTTP status counts as none (protocol.md §2).
 pub(crate) fn status_of(envelope: &Envelope<'_>) -> Result<Option<u16>, ProtocolError> {
     let Some(raw) = envelope.status else { return Ok(None) };
     let status = crate::envelope::integer("status", raw)?;
-    Ok(u16::try_from(status).ok().filter(|_| is_known_status(status)))
+    if i32::try_from(status).is_err() {
+        return Err(ProtocolError::new(ErrorCode::JSON_INVALID, format!("status {status} is out of bounds")));
+    }
+    Ok(u16::try_from(status).ok().filter(|status| (100..600).contains(status)))
 }
 
 impl Kind {
@@ -118,58 +118,55 @@ impl Kind {
             (Group::Things, Criterion::Commands) => {
                 thing_command(topic, path, status).and_then(|k| k.ok_or_else(unknown))
             }
-            (Group::Things, Criterion::Events) if status.is_none() => {
+            (Group::Things, Criterion::Events) => {
                 thing_event(topic, path).and_then(|k| k.ok_or_else(unknown))
             }
             (Group::Things, Criterion::Messages) if topic.channel == Channel::Live => {
                 message(topic, path, status, unknown)
             }
-            (Group::Things, Criterion::Acks) if status.is_some() => acknowledgement(topic),
-            (Group::Things | Group::Policies, Criterion::Errors) if status.is_some() => {
-                let (family, subject) = match topic.group {
-                    Group::Policies => ("policies.responses", Subject::Policy(PolicyResource::Policy)),
-                    _ => ("things.responses", Subject::Thing(ThingResource::Thing)),
-                };
-                Ok(kind(family, ["errorResponse", ""], Category::Error, subject))
+            (Group::Things, Criterion::Acks) if status.is_some() => {
+                check_pointer(path)?;
+                acknowledgement(topic)
+            }
+            (Group::Things, Criterion::Errors) if status.is_some() => {
+                check_pointer(path)?;
+                let subject = Subject::Thing(ThingResource::Thing);
+                Ok(kind("things.responses", ["errorResponse", ""], Category::Error, subject))
+            }
+            (Group::Policies, Criterion::Errors) => {
+                check_pointer(path)?;
+                let subject = Subject::Policy(PolicyResource::Policy);
+                Ok(kind("policies.responses", ["errorResponse", ""], Category::Error, subject))
             }
             (Group::Things, Criterion::Search) => {
-                let action = topic.search_action.ok_or_else(unknown)?.as_str();
-                Ok(match action {
-                    "subscribe" | "cancel" | "request" => {
-                        kind("thing-search.commands", [action, ""], Category::Command, Subject::Things)
+                check_pointer(path)?;
+                let action = topic.search_action.ok_or_else(unknown)?;
+                let (family, category) = match action {
+                    SearchAction::Subscribe | SearchAction::Cancel | SearchAction::Request => {
+                        ("thing-search.commands", Category::Command)
                     }
-                    "error" => {
-                        kind("thing-search.errors", ["errorResponse", ""], Category::Error, Subject::Things)
-                    }
-                    _ => kind(
-                        "thing-search.subscription.events",
-                        [action, ""],
-                        Category::Event,
-                        Subject::Things,
-                    ),
-                })
+                    SearchAction::Error => return Err(unknown()),
+                    _ => ("thing-search.subscription.events", Category::Event),
+                };
+                Ok(kind(family, [action.as_str(), ""], category, Subject::Search))
             }
-            (Group::Things | Group::Policies, Criterion::Streaming) => {
+            (Group::Things | Group::Policies, Criterion::Streaming) if topic.channel != Channel::Live => {
+                check_pointer(path)?;
                 let action = topic.streaming_action.ok_or_else(unknown)?;
-                let subject = Subject::Streaming(topic.group);
-                Ok(match action {
+                let (family, category) = match action {
                     StreamingAction::SubscribeForPersistedEvents
                     | StreamingAction::Cancel
-                    | StreamingAction::Request => kind(
-                        "streaming.subscription.commands",
-                        [action.as_str(), ""],
-                        Category::Command,
-                        subject,
-                    ),
-                    _ => {
-                        kind("streaming.subscription.events", [action.as_str(), ""], Category::Event, subject)
-                    }
-                })
+                    | StreamingAction::Request => ("streaming.subscription.commands", Category::Command),
+                    StreamingAction::Error => return Err(unknown()),
+                    _ => ("streaming.subscription.events", Category::Event),
+                };
+                Ok(kind(family, [action.as_str(), ""], category, Subject::Streaming(topic.group)))
             }
             (Group::Policies, Criterion::Commands | Criterion::Events) => {
                 policy(topic, path, status).and_then(|k| k.ok_or_else(unknown))
             }
             (Group::Policies, Criterion::Announcements) if topic.subject == Some("subjectDeletion") => {
+                check_pointer(path)?;
                 Ok(kind(
                     "policies.announcements",
                     ["subjectDeletion", ""],
@@ -178,6 +175,7 @@ impl Kind {
                 ))
             }
             (Group::Connections, Criterion::Announcements) => {
+                check_pointer(path)?;
                 let name = match topic.subject {
                     Some("opened") => "opened",
                     Some("closed") => "closed",
@@ -209,108 +207,55 @@ fn thing_command(
         Some(_) => ("things.responses", Category::Response),
         None => ("things.commands", Category::Command),
     };
-    let Some(action) = topic.action else { return Ok(None) };
-    if topic.is_wildcard() {
-        return Ok(match action {
-            Action::Retrieve => Some(kind(family, ["retrieve", "Things"], category, Subject::Things)),
-            Action::CheckPermissions => Some(check_permissions(status)),
-            _ => None,
-        });
-    }
-    if action == Action::CheckPermissions {
-        return Ok(Some(check_permissions(status)));
-    }
-    if action == Action::Create {
-        check_status(status, &[201])?;
-        return Ok(Some(kind(family, ["create", "Thing"], category, Subject::Thing(ThingResource::Thing))));
-    }
-    let resource = ThingResource::of_path(path)?;
-    let verb = match action {
-        Action::Modify => "modify",
-        Action::Retrieve => "retrieve",
-        Action::Delete => "delete",
-        Action::Merge => "merge",
-        Action::Migrate if resource == ThingResource::Definition => {
-            return Ok(Some(kind(
-                family,
-                ["migrate", "ThingDefinition"],
-                category,
-                Subject::Thing(ThingResource::Thing),
-            )));
-        }
+    let (action, verb) = match topic.action {
+        Some(action @ Action::Create) => (action, "create"),
+        Some(action @ Action::Retrieve) => (action, "retrieve"),
+        Some(action @ Action::Modify) => (action, "modify"),
+        Some(action @ Action::Merge) => (action, "merge"),
+        Some(action @ Action::Delete) => (action, "delete"),
+        Some(action @ Action::Migrate) => (action, "migrate"),
         _ => return Ok(None),
     };
-    let exists = match action {
-        Action::Merge => true,
-        Action::Delete => resource != ThingResource::PolicyId,
-        _ => true,
-    };
-    if !exists || (resource == ThingResource::InlinedPolicy && action != Action::Merge) {
-        return Ok(None);
+    check_pointer(path)?;
+    if action == Action::Retrieve && topic.is_wildcard() {
+        return Ok(Some(kind(family, [verb, "Things"], category, Subject::Things)));
     }
-    check_status(
-        status,
-        match action {
-            Action::Retrieve => &[200],
-            Action::Delete => &[204],
-            _ => &[201, 204],
-        },
-    )?;
+    if action == Action::Migrate {
+        let subject = Subject::Thing(ThingResource::Thing);
+        return Ok(Some(kind(family, [verb, "ThingDefinition"], category, subject)));
+    }
+    let resource = ThingResource::of_path(path)?;
+    match (action, resource) {
+        (Action::Merge, ThingResource::InlinedPolicy) => return Err(unknown_path(path)),
+        (_, ThingResource::InlinedPolicy) | (Action::Delete, ThingResource::PolicyId) => return Ok(None),
+        (Action::Create, resource) if resource != ThingResource::Thing => return Ok(None),
+        _ => {}
+    }
     let noun = if action == Action::Merge { "Thing" } else { resource.noun() };
     Ok(Some(kind(family, [verb, noun], category, Subject::Thing(resource))))
 }
 
-fn check_permissions(status: Option<u16>) -> Kind {
-    let (family, category) = match status {
-        Some(_) => ("common.responses", Category::Response),
-        None => ("common.commands", Category::Command),
-    };
-    kind(family, ["checkPermissions", ""], category, Subject::Things)
-}
-
-fn check_status(status: Option<u16>, legal: &[u16]) -> Result<(), ProtocolError> {
-    match status {
-        Some(status) if !legal.contains(&status) => Err(ProtocolError::new(
-            ErrorCode::ILLEGAL_ADAPTABLE,
-            format!("a response of this kind has no status {status}; legal are {legal:?}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// `None`: the resource has no such event.
 fn thing_event(topic: &TopicPath<'_>, path: &str) -> Result<Option<Kind>, ProtocolError> {
-    let resource = ThingResource::of_path(path)?;
-    let verb = match topic.action {
-        Some(Action::Created) => "Created",
-        Some(Action::Modified) => "Modified",
-        Some(Action::Deleted) => "Deleted",
-        Some(Action::Merged) => {
-            return Ok(Some(kind(
-                "things.events",
-                ["thing", "Merged"],
-                Category::Event,
-                Subject::Thing(resource),
-            )));
-        }
-        Some(Action::Migrated) if resource == ThingResource::Definition => {
-            let subject = Subject::Thing(ThingResource::Thing);
-            return Ok(Some(kind(
-                "things.events",
-                ["Thing", "DefinitionMigrated"],
-                Category::Event,
-                subject,
-            )));
-        }
+    let (action, verb) = match topic.action {
+        Some(action @ Action::Created) => (action, "Created"),
+        Some(action @ Action::Modified) => (action, "Modified"),
+        Some(action @ Action::Deleted) => (action, "Deleted"),
+        Some(action @ Action::Merged) => (action, "Merged"),
+        Some(action @ Action::Migrated) => (action, "DefinitionMigrated"),
         _ => return Ok(None),
     };
-    let exists = match resource {
-        ThingResource::PolicyId => verb == "Modified",
-        ThingResource::InlinedPolicy => false,
-        _ => true,
+    check_pointer(path)?;
+    let resource = ThingResource::of_path(path)?;
+    let (noun, resource) = match (action, resource) {
+        (Action::Merged, ThingResource::InlinedPolicy) => return Err(unknown_path(path)),
+        (_, ThingResource::InlinedPolicy) => return Ok(None),
+        (Action::Merged, resource) => ("thing", resource),
+        (Action::Migrated, _) => ("Thing", ThingResource::Thing),
+        (Action::Created | Action::Deleted, ThingResource::PolicyId) => return Ok(None),
+        (_, resource) => (resource.event_noun(), resource),
     };
-    let noun = resource.event_noun();
-    Ok(exists.then(|| kind("things.events", [noun, verb], Category::Event, Subject::Thing(resource))))
+    Ok(Some(kind("things.events", [noun, verb], Category::Event, Subject::Thing(resource))))
 }
 
 fn message(
@@ -320,25 +265,19 @@ fn message(
     unknown: impl FnOnce() -> ProtocolError,
 ) -> Result<Kind, ProtocolError> {
     let subject = topic.subject.ok_or_else(unknown)?;
+    check_thing_id(topic)?;
     let at = MessagePath::of_path(path, subject)?;
-    let about = Subject::Message { to_thing: at.to_thing, at_feature: at.feature.is_some() };
+    // A claim is one wherever it goes.
+    let at_feature = at.feature.is_some() && subject != "claim";
+    let about = Subject::Message { to_thing: at.to_thing, at_feature };
+    let name = match subject {
+        "claim" => "claim",
+        _ if at_feature => "feature",
+        _ => "thing",
+    };
     Ok(match status {
-        None => {
-            let name = match at.feature {
-                Some(_) => "feature",
-                None if subject == "claim" => "claim",
-                None => "thing",
-            };
-            kind("messages.commands", [name, "Message"], Category::Command, about)
-        }
-        Some(_) => {
-            let name = match at.feature {
-                Some(_) => "feature",
-                None if subject == "claim" => "claim",
-                None => "thing",
-            };
-            kind("messages.responses", [name, "ResponseMessage"], Category::Response, about)
-        }
+        None => kind("messages.commands", [name, "Message"], Category::Command, about),
+        Some(_) => kind("messages.responses", [name, "ResponseMessage"], Category::Response, about),
     })
 }
 
@@ -347,7 +286,7 @@ fn acknowledgement(topic: &TopicPath<'_>) -> Result<Kind, ProtocolError> {
         return Ok(kind("", ["acknowledgements", ""], Category::Acknowledgement, Subject::Acknowledgements));
     };
     let label: AckLabel = label.parse()?;
-    if matches!(label.as_str(), "twin-persisted" | "search-persisted") {
+    if AckLabel::BUILT_IN.contains(&label.as_str()) {
         return Err(ProtocolError::new(
             ErrorCode::ACK_LABEL_FORBIDDEN,
             format!("label `{label}` is acknowledged by ditto itself"),
@@ -358,14 +297,16 @@ fn acknowledgement(topic: &TopicPath<'_>) -> Result<Kind, ProtocolError> {
 
 /// `None`: the resource has no such command or event.
 fn policy(topic: &TopicPath<'_>, path: &str, status: Option<u16>) -> Result<Option<Kind>, ProtocolError> {
-    let resource = PolicyResource::of_path(path)?;
-    let whole = resource == PolicyResource::Policy;
     let Some(action) = topic.action else { return Ok(None) };
     if topic.criterion == Criterion::Events {
+        check_pointer(path)?;
+        let resource = PolicyResource::of_path(path)?;
         let verb = match action {
-            Action::Created => "Created",
-            Action::Modified => "Modified",
-            Action::Deleted => "Deleted",
+            Action::Created if resource.has_created_event() => "Created",
+            Action::Modified if !matches!(resource, PolicyResource::Imports | PolicyResource::Import) => {
+                "Modified"
+            }
+            Action::Deleted if resource.is_deletable() && resource != PolicyResource::Import => "Deleted",
             _ => return Ok(None),
         };
         let noun = resource.event_noun();
@@ -376,20 +317,23 @@ fn policy(topic: &TopicPath<'_>, path: &str, status: Option<u16>) -> Result<Opti
         None => ("policies.commands", Category::Command),
     };
     let verb = match action {
-        Action::Create if whole => "create",
+        Action::Create => "create",
         Action::Modify => "modify",
         Action::Retrieve => "retrieve",
         Action::Delete => "delete",
+        Action::CheckPermissions => {
+            check_pointer(path)?;
+            let name = if status.is_some() { "checkPermissionsResponse" } else { "checkPermissions" };
+            return Ok(Some(kind(family, [name, ""], category, Subject::Permissions)));
+        }
         _ => return Ok(None),
     };
-    check_status(
-        status,
-        match action {
-            Action::Retrieve => &[200],
-            Action::Delete => &[204],
-            Action::Create => &[201],
-            _ => &[201, 204],
-        },
-    )?;
+    check_pointer(path)?;
+    let resource = PolicyResource::of_path(path)?;
+    match action {
+        Action::Create if resource != PolicyResource::Policy => return Ok(None),
+        Action::Delete if !resource.is_deletable() => return Ok(None),
+        _ => {}
+    }
     Ok(Some(kind(family, [verb, resource.noun()], category, Subject::Policy(resource))))
 }

@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod acknowledgement;
+mod check;
 mod complete;
 mod definitions;
 mod duration;
 mod envelope;
 mod error;
+mod fields;
 mod headers;
 mod id;
+mod instant;
 mod kind;
 mod partial;
 mod piece;

@@ -3,6 +3,7 @@
 use ditto_json::{JsonPointer, RawObject, merge_objects};
 use serde_json::{Map, Value, json};
 
+use crate::instant::canonical_instant;
 use crate::kind::{Category, Subject};
 use crate::resource::ThingResource;
 use crate::signal::Signal;
@@ -22,7 +23,7 @@ impl Signal {
             "_namespace": entity.namespace(),
             "_revision": self.revision(),
         });
-        let modified = self.timestamp().map(Value::from);
+        let modified = self.timestamp().map(|timestamp| Value::from(canonical_instant(timestamp)));
         let action = self.topic_path().action?;
         let value =
             || self.value().and_then(|raw| serde_json::from_str::<Value>(raw).ok()).unwrap_or_default();
@@ -36,12 +37,16 @@ impl Signal {
                 stamp(&mut base);
                 let mut patch = Value::Object(Map::new());
                 self.pointer().set(&mut patch, without_nulls(value()));
-                merge_objects(&mut patch, &base);
-                Some(patch)
+                // What the event itself says of its thing counts, whatever the patch says.
+                match (patch, base) {
+                    (Value::Object(mut patch), Value::Object(base)) => {
+                        patch.extend(base);
+                        Some(Value::Object(patch))
+                    }
+                    (_, base) => Some(base),
+                }
             }
-            (Action::Deleted, ThingResource::FeatureDefinition) | (_, ThingResource::FeatureDefinition) => {
-                None
-            }
+            (_, ThingResource::FeatureDefinition) => None,
             (Action::Deleted, _) => {
                 stamp(&mut base);
                 Some(base)
@@ -62,15 +67,31 @@ impl Signal {
         }
     }
 
-    /// The ids of the features that a signal is about: the one of its path, else all in its value (placeholders.md §4).
+    /// The ids of the features that a signal is about: the one of its path, else all in the value that it writes
+    /// (placeholders.md §4). A response to something on a thing is only about what has been written.
     pub fn feature_ids(&self) -> Vec<String> {
+        let action = self.topic_path().action;
+        let is_written = matches!(
+            action,
+            Some(
+                Action::Create
+                    | Action::Modify
+                    | Action::Merge
+                    | Action::Created
+                    | Action::Modified
+                    | Action::Merged
+                    | Action::Migrated
+            )
+        );
+        let value = self.value().filter(|_| is_written).unwrap_or_default();
+        let answers_thing =
+            self.category() == Category::Response && matches!(self.subject(), Subject::Thing(_));
+        if answers_thing && (value.is_empty() || action == Some(Action::Merge)) {
+            return Vec::new();
+        }
         if let Some(id) = self.path_feature() {
             return vec![id.to_owned()];
         }
-        let value = match self.subject() {
-            Subject::Thing(_) => self.value().unwrap_or_default(),
-            _ => "",
-        };
         let features = match self.subject() {
             Subject::Thing(ThingResource::Features) => value,
             Subject::Thing(ThingResource::Thing) => RawObject::new(value)
@@ -99,5 +120,49 @@ fn without_nulls(value: Value) -> Value {
                 .collect(),
         ),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::signal::{Limits, Signal};
+    use serde_json::{Value, json};
+
+    fn decode(message: Value) -> Signal {
+        Signal::decode(message.to_string().into(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn a_merge_does_not_change_what_the_event_says() {
+        let event = decode(json!({"topic": "a/b/things/twin/events/merged", "path": "/", "revision": 3,
+            "timestamp": "2024-05-06T09:08:09.5+02:00", "value": {"thingId": "x:y", "_revision": 9, "attributes": {"a": null}}}));
+        assert_eq!(
+            event.partial_thing(),
+            Some(json!({"thingId": "a:b", "_namespace": "a", "_revision": 3,
+                "_modified": "2024-05-06T07:08:09.500Z", "attributes": {}}))
+        );
+    }
+
+    #[test]
+    fn responses_are_about_the_features_that_were_written() {
+        for (action, path, status, value, ids) in [
+            ("modify", "/features/f", 201, json!({}), vec!["f"]),
+            ("modify", "/features", 201, json!({"f": {}, "g": {}}), vec!["f", "g"]),
+            ("modify", "/features/f/properties", 204, Value::Null, vec![]),
+            ("retrieve", "/", 200, json!({"features": {"f": {}}}), vec![]),
+            ("merge", "/features/f", 204, Value::Null, vec![]),
+        ] {
+            let topic = format!("a/b/things/twin/commands/{action}");
+            let mut message = json!({"topic": topic, "path": path, "status": status});
+            if !value.is_null() {
+                message["value"] = value;
+            }
+            let response = decode(message);
+            assert_eq!(
+                (response.feature_ids(), response.feature_id()),
+                (ids.iter().map(ToString::to_string).collect(), None),
+                "{action} {path}"
+            );
+        }
     }
 }

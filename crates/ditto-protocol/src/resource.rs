@@ -1,8 +1,19 @@
 //! What a signal is about, by its path (protocol.md §3, §4).
 
 use crate::error::{ErrorCode, ProtocolError};
-use crate::id::{check_key, shorten};
+use crate::id::{PolicyId, PolicyLabel, ResourceKey, SubjectId, check_key, shorten};
 use crate::topic::Segments;
+
+/// Checks that no segment of a path is empty: most paths are read as JSON pointers before anything else is.
+pub(crate) fn check_pointer(path: &str) -> Result<(), ProtocolError> {
+    match path.find("//") {
+        Some(at) => Err(ProtocolError::new(
+            ErrorCode::JSON_POINTER_INVALID,
+            format!("the path `{}` has two slashes in a row at byte {at}", shorten(path)),
+        )),
+        None => Ok(()),
+    }
+}
 
 /// A resource of a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,7 +31,7 @@ pub enum ThingResource {
     FeatureProperty,
     FeatureDesiredProperties,
     FeatureDesiredProperty,
-    /// `/_policy…`, the policy inlined in a thing; merge only.
+    /// `/_policy…`, the policy inlined in a thing, which no signal is about.
     InlinedPolicy,
 }
 
@@ -61,59 +72,50 @@ impl ThingResource {
         }
     }
 
-    /// Finds the resource of a path and checks the keys in it.
+    /// Finds the resource of a path without empty segments; the keys in it are not checked.
     pub(crate) fn of_path(path: &str) -> Result<Self, ProtocolError> {
-        let unknown = || {
-            ProtocolError::new(
-                ErrorCode::UNKNOWN_PATH,
-                format!("things have no resource at path `{}`", shorten(path)),
-            )
-        };
         let mut segments = Segments::of_path(path);
         let Some(first) = segments.next() else { return Ok(Self::Thing) };
-        let second = segments.next();
-        let resource = match (first, second) {
+        let resource = match (first, segments.next()) {
             ("policyId", None) => Self::PolicyId,
             ("definition", None) => Self::Definition,
-            ("_policy", _) => return Ok(Self::InlinedPolicy),
+            ("_policy", _) => Self::InlinedPolicy,
             ("attributes", None) => Self::Attributes,
-            ("attributes", Some(key)) => {
-                check_path_key(key)?;
-                segments.try_for_each(check_path_key)?;
-                Self::Attribute
-            }
+            ("attributes", Some(_)) => Self::Attribute,
             ("features", None) => Self::Features,
-            ("features", Some(id)) => {
-                check_path_key(id)?;
-                let (kind, key) = (segments.next(), segments.next());
-                if let Some(key) = key {
-                    check_path_key(key)?;
-                    segments.try_for_each(check_path_key)?;
-                }
-                match (kind, key) {
-                    (None, _) => Self::Feature,
-                    (Some("definition"), None) => Self::FeatureDefinition,
-                    (Some("properties"), None) => Self::FeatureProperties,
-                    (Some("properties"), Some(_)) => Self::FeatureProperty,
-                    (Some("desiredProperties"), None) => Self::FeatureDesiredProperties,
-                    (Some("desiredProperties"), Some(_)) => Self::FeatureDesiredProperty,
-                    _ => return Err(unknown()),
-                }
-            }
-            _ => return Err(unknown()),
+            ("features", Some(_)) => match (segments.next(), segments.next()) {
+                (None, _) => Self::Feature,
+                (Some("definition"), None) => Self::FeatureDefinition,
+                (Some("properties"), None) => Self::FeatureProperties,
+                (Some("properties"), Some(_)) => Self::FeatureProperty,
+                (Some("desiredProperties"), None) => Self::FeatureDesiredProperties,
+                (Some("desiredProperties"), Some(_)) => Self::FeatureDesiredProperty,
+                _ => return Err(unknown_path(path)),
+            },
+            _ => return Err(unknown_path(path)),
         };
         Ok(resource)
     }
+
+    /// Checks the keys in the path of an attribute or a property. The id of a feature is a key only of a feature that is
+    /// written as a whole.
+    pub(crate) fn check_keys(self, path: &str, is_written: bool) -> Result<(), ProtocolError> {
+        let before = match self {
+            Self::Attribute => 1,
+            Self::FeatureProperty | Self::FeatureDesiredProperty => 3,
+            Self::Feature if is_written => 1,
+            _ => return Ok(()),
+        };
+        Segments::of_path(path).skip(before).try_for_each(check_key)
+    }
 }
 
-fn check_path_key(key: &str) -> Result<(), ProtocolError> {
-    if key.starts_with('/') {
-        return Err(ProtocolError::new(
-            ErrorCode::JSON_POINTER_INVALID,
-            format!("the path has two slashes in a row before `{}`", shorten(key.trim_start_matches('/'))),
-        ));
-    }
-    check_key(key)
+/// No resource of a thing has such a path.
+pub(crate) fn unknown_path(path: &str) -> ProtocolError {
+    ProtocolError::new(
+        ErrorCode::UNKNOWN_PATH,
+        format!("things have no resource at path `{}`", shorten(path)),
+    )
 }
 
 /// A resource of a policy.
@@ -178,6 +180,62 @@ impl PolicyResource {
         }
     }
 
+    /// Checks the labels and keys in its path.
+    pub(crate) fn check_path(self, path: &str) -> Result<(), ProtocolError> {
+        let segments: Vec<&str> = Segments::of_path(path).collect();
+        match segments.as_slice() {
+            ["entries", label, key @ ..] => {
+                label.parse::<PolicyLabel>()?;
+                let key = || key.iter().skip(1).copied().collect::<Vec<_>>().join("/");
+                match self {
+                    Self::Subject => key().parse::<SubjectId>().map(drop),
+                    Self::Resource => key().parse::<ResourceKey>().map(drop),
+                    _ => Ok(()),
+                }
+            }
+            ["imports", id, ..] => id.parse::<PolicyId>().map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it can be deleted.
+    pub(crate) fn is_deletable(self) -> bool {
+        matches!(
+            self,
+            Self::Policy
+                | Self::Entry
+                | Self::Subject
+                | Self::Resource
+                | Self::EntryAllowedAdditions
+                | Self::EntryReferences
+                | Self::Imports
+                | Self::Import
+        )
+    }
+
+    /// Whether a modification can create it.
+    pub(crate) fn is_creatable(self) -> bool {
+        self.is_deletable() && self != Self::EntryAllowedAdditions
+    }
+
+    /// Whether an event tells that it was created.
+    pub(crate) fn has_created_event(self) -> bool {
+        matches!(self, Self::Policy | Self::Entry | Self::Subject | Self::Resource)
+    }
+
+    /// Whether its value is an object.
+    pub(crate) fn is_object(self) -> bool {
+        !matches!(
+            self,
+            Self::EntryImportable
+                | Self::EntryAllowedAdditions
+                | Self::EntryNamespaces
+                | Self::EntryReferences
+                | Self::ImportEntries
+                | Self::ImportTransitiveImports
+        )
+    }
+
     pub(crate) fn of_path(path: &str) -> Result<Self, ProtocolError> {
         let segments: Vec<&str> = Segments::of_path(path).collect();
         let resource = match segments.as_slice() {
@@ -232,9 +290,7 @@ impl<'p> MessagePath<'p> {
         let mut direction = segments.next().ok_or_else(invalid)?;
         let mut feature = None;
         if direction == "features" {
-            let id = segments.next().ok_or_else(invalid)?;
-            check_path_key(id)?;
-            feature = Some(id);
+            feature = Some(segments.next().ok_or_else(invalid)?);
             direction = segments.next().ok_or_else(invalid)?;
         }
         let to_thing = match direction {
@@ -260,12 +316,26 @@ mod tests {
             ("attributes/", Ok(ThingResource::Attributes)),
             ("/features/x/properties/k/l", Ok(ThingResource::FeatureProperty)),
             ("/features/x/foo", Err("protocoladapter:unknown.path")),
-            ("/attributes//a", Err("json.pointer.invalid")),
-            ("/features//properties/k", Err("json.pointer.invalid")),
-            ("/attributes/ä", Err("json.key.invalid")),
+            ("/_policy/entries", Ok(ThingResource::InlinedPolicy)),
+            ("/attributes/ä", Ok(ThingResource::Attribute)),
             ("/thingId", Err("protocoladapter:unknown.path")),
         ] {
             assert_eq!(ThingResource::of_path(path).map_err(|e| e.code().name()), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn keys_in_paths() {
+        for (path, is_written, valid) in [
+            ("/attributes/ä", false, false),
+            ("/attributes/a/b", true, true),
+            ("/features/ä", true, false),
+            ("/features/ä", false, true),
+            ("/features/ä/properties/k", true, true),
+            ("/features/x/properties/ä", false, false),
+        ] {
+            let checked = ThingResource::of_path(path).unwrap().check_keys(path, is_written);
+            assert_eq!(checked.is_ok(), valid, "{path}");
         }
     }
 
@@ -275,5 +345,6 @@ mod tests {
         assert_eq!(path, MessagePath { feature: Some("x"), to_thing: false });
         assert!(MessagePath::of_path("/inbox/messages/", "start").is_err());
         assert!(MessagePath::of_path("/inbox/messages/other", "start").is_err());
+        assert!(MessagePath::of_path("/features//inbox/messages/start", "start").is_err());
     }
 }

@@ -5,17 +5,19 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use ditto_json::{JsonKind, LimitError, check_limits};
+use ditto_json::{LimitError, check_limits};
 
+use crate::check::Message;
 use crate::envelope::{Envelope, integer, object, string};
 use crate::error::{ErrorCode, ProtocolError};
+use crate::fields::canonical_fields;
 use crate::headers::Headers;
-use crate::id::{check_parts, shorten};
+use crate::id::shorten;
+use crate::instant::is_instant;
 use crate::kind::{Category, Kind, SignalType, Subject, status_of};
 use crate::piece::Piece;
 use crate::resource::ThingResource;
 use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicPath};
-use crate::value;
 
 /// Bounds of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub struct Signal {
     revision: Option<i64>,
     headers: Headers,
     kind: Kind,
-    /// The header `channel` decides where it differs from the topic.
+    /// By its topic, or by its header `channel`.
     is_live: bool,
 }
 
@@ -143,18 +145,15 @@ impl Signal {
         let envelope = Envelope::scan(&text)?;
         let missing =
             |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
-        let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
         let headers = match envelope.headers {
             Some(raw) => Headers::of_envelope(&text, object("headers", raw)?)?,
             None => Headers::default(),
         };
+        let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
         let topic = TopicPath::parse(&topic_text)?;
         let path_text = string("path", envelope.path.ok_or_else(|| missing("path"))?)?;
-        let status = status_of(&envelope)?;
         let extra = envelope.extra.map(|raw| object("extra", raw)).transpose()?;
-        let fields = envelope.fields.map(|raw| string("fields", raw)).transpose()?;
-        envelope.metadata.map(|raw| object("metadata", raw)).transpose()?;
-        let revision = envelope.revision.map(|raw| integer("revision", raw)).transpose()?;
+        let status = status_of(&envelope)?;
         let timestamp = envelope.timestamp.map(|raw| string("timestamp", raw)).transpose()?;
         if let Some(timestamp) = &timestamp
             && !is_instant(timestamp)
@@ -167,16 +166,29 @@ impl Signal {
                 ),
             ));
         }
+        envelope.metadata.map(|raw| object("metadata", raw)).transpose()?;
+        let fields = envelope.fields.map(|raw| string("fields", raw)).transpose()?;
+        fields.as_deref().map(canonical_fields).transpose()?;
+        let revision = envelope.revision.map(|raw| integer("revision", raw)).transpose()?;
         let kind = Kind::find(&topic, &topic_text, &path_text, status)?;
-        check_entity(&topic, &kind)?;
-        check_value(&topic, &kind, &envelope, &headers)?;
-        if topic.group == Group::Things && topic.criterion == Criterion::Events && revision.is_none() {
-            return Err(missing("revision"));
+        // The value stands that deep in its thing.
+        if matches!(kind.subject, Subject::Thing(_)) && path_text.matches('/').count() > limits.max_depth {
+            return Err(ProtocolError::new(
+                ErrorCode::MESSAGE_TOO_DEEP,
+                format!("the path has more than {} levels", limits.max_depth),
+            ));
         }
-        let is_live = match headers.get("channel") {
-            Some(channel) => channel.text().trim().eq_ignore_ascii_case("live"),
-            None => topic.channel == Channel::Live,
+        let message = Message {
+            topic: &topic,
+            path: &path_text,
+            kind: &kind,
+            envelope: &envelope,
+            status,
+            headers: &headers,
         };
+        message.check()?;
+        let is_live = topic.channel == Channel::Live
+            || headers.get("channel").is_some_and(|channel| channel.text() == "live");
         let piece = |part: Option<Cow<'_, str>>| part.map(|part| Piece::in_text(&text, part));
         Ok(Self {
             value: piece(envelope.value.map(Cow::Borrowed)),
@@ -250,7 +262,7 @@ impl Signal {
         self.timestamp.as_ref().map(|piece| piece.of(&self.text))
     }
 
-    /// The field selector of a query, not parsed.
+    /// The field selector of a query, as it was received.
     pub fn fields(&self) -> Option<&str> {
         self.fields.as_ref().map(|piece| piece.of(&self.text))
     }
@@ -284,7 +296,7 @@ impl Signal {
         self.kind.subject
     }
 
-    /// Whether it is live: by its header `channel`, else by its topic.
+    /// Whether it is live, by its topic or by its header `channel`.
     pub fn is_live(&self) -> bool {
         self.is_live
     }
@@ -294,7 +306,11 @@ impl Signal {
         let mut segments = Segments::of_topic(self.topic());
         let (namespace, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
         let kind = match self.kind.subject {
-            Subject::Things => EntityKind::None,
+            Subject::Things | Subject::Search => EntityKind::None,
+            // The reference has an id of its own for a question about any entities.
+            Subject::Permissions => {
+                return Entity { kind: EntityKind::Policy, namespace: "", name: "check-permissions" };
+            }
             Subject::Policy(_) | Subject::Streaming(Group::Policies) => EntityKind::Policy,
             Subject::Connection => EntityKind::Connection,
             _ => EntityKind::Thing,
@@ -302,37 +318,52 @@ impl Signal {
         Entity { kind, namespace, name }
     }
 
-    /// `thing`, `policy`, `message`, `connection` or `acknowledgement`.
+    /// `thing`, `policy`, `message`, `connection`, `acknowledgement` or what it is about else.
     pub fn resource_type(&self) -> &'static str {
-        match self.kind.subject {
-            Subject::Thing(_) | Subject::Things | Subject::Streaming(Group::Things) => "thing",
-            Subject::Policy(_) | Subject::Streaming(_) => "policy",
-            Subject::Connection => "connection",
-            Subject::Message { .. } => "message",
-            Subject::Acknowledgement => "acknowledgement",
-            Subject::Acknowledgements => "acknowledgements",
+        match (self.kind.subject, self.kind.category) {
+            (Subject::Search, Category::Event) => "thing-search.subscription",
+            (Subject::Search, _) => "thing-search",
+            (Subject::Streaming(_), Category::Event) => "streaming.subscription",
+            (Subject::Thing(_) | Subject::Things | Subject::Streaming(Group::Things), _) => "thing",
+            (Subject::Policy(_) | Subject::Permissions | Subject::Streaming(_), _) => "policy",
+            (Subject::Connection, _) => "connection",
+            (Subject::Message { .. }, _) => "message",
+            (Subject::Acknowledgement, _) => "acknowledgement",
+            (Subject::Acknowledgements, _) => "acknowledgements",
         }
     }
 
     /// The path of the resource with a leading and without a trailing slash.
     pub fn resource_path(&self) -> Cow<'_, str> {
-        let path = match self.kind.subject {
-            Subject::Thing(ThingResource::Thing) => "/",
-            _ => self.path(),
-        };
-        canonical_path(path)
+        match (self.kind.subject, self.kind.category) {
+            (
+                Subject::Thing(ThingResource::Thing)
+                | Subject::Things
+                | Subject::Search
+                | Subject::Permissions
+                | Subject::Connection
+                | Subject::Acknowledgement
+                | Subject::Acknowledgements,
+                _,
+            )
+            | (Subject::Policy(_), Category::Error | Category::Announcement)
+            | (Subject::Streaming(_), Category::Event) => Cow::Borrowed("/"),
+            _ => canonical_path(self.path()),
+        }
     }
 
-    /// The id of the one feature that the signal is about; a merge is about its thing.
+    /// The id of the one feature that the signal is about; a merge is about its thing, and so is a response.
     pub fn feature_id(&self) -> Option<&str> {
+        let is_message = matches!(self.kind.subject, Subject::Message { .. });
         let is_merge = matches!(self.topic_path().action, Some(Action::Merge | Action::Merged));
-        self.path_feature().filter(|_| !is_merge)
+        self.path_feature().filter(|_| is_message || !(is_merge || self.kind.category == Category::Response))
     }
 
     /// The id of the feature that the path names.
     pub(crate) fn path_feature(&self) -> Option<&str> {
         let mut segments = Segments::of_path(self.path());
         match self.kind.subject {
+            Subject::Thing(ThingResource::Thing) => None,
             Subject::Message { at_feature: true, .. } | Subject::Thing(_)
                 if segments.next() == Some("features") =>
             {
@@ -373,122 +404,21 @@ pub(crate) fn canonical_path(path: &str) -> Cow<'_, str> {
     }
 }
 
-fn check_entity(topic: &TopicPath<'_>, kind: &Kind) -> Result<(), ProtocolError> {
-    let code = match kind.subject {
-        Subject::Things => return Ok(()),
-        Subject::Connection => return topic.name.parse::<crate::id::ConnectionId>().map(drop),
-        Subject::Policy(_) | Subject::Streaming(Group::Policies) => ErrorCode::POLICY_ID_INVALID,
-        _ => ErrorCode::THING_ID_INVALID,
-    };
-    check_parts(topic.namespace, topic.name).map_err(|why| {
-        ProtocolError::new(
-            code,
-            format!("invalid id `{}:{}`: {why}", shorten(topic.namespace), shorten(topic.name)),
-        )
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn check_value(
-    topic: &TopicPath<'_>,
-    kind: &Kind,
-    envelope: &Envelope<'_>,
-    headers: &Headers,
-) -> Result<(), ProtocolError> {
-    let missing = || ProtocolError::new(ErrorCode::JSON_INVALID, "member `value` is missing");
-    match (kind.subject, kind.category) {
-        (Subject::Thing(resource), Category::Command | Category::Event) => {
-            let is_merge = matches!(topic.action, Some(Action::Merge | Action::Merged));
-            if topic.action == Some(Action::Merge) {
-                check_merge_type(headers)?;
-            }
-            let own_id =
-                (kind.category == Category::Command).then(|| format!("{}:{}", topic.namespace, topic.name));
-            match topic.action {
-                Some(
-                    Action::Create
-                    | Action::Modify
-                    | Action::Merge
-                    | Action::Created
-                    | Action::Modified
-                    | Action::Merged,
-                ) => {
-                    let resource =
-                        if topic.action == Some(Action::Create) { ThingResource::Thing } else { resource };
-                    value::check(resource, envelope.value.ok_or_else(missing)?, is_merge, own_id.as_deref())
-                }
-                Some(Action::Migrate | Action::Migrated) => {
-                    object("value", envelope.value.ok_or_else(missing)?).map(drop)
-                }
-                _ => Ok(()),
-            }
-        }
-        (Subject::Things, Category::Command) if topic.action == Some(Action::Retrieve) => {
-            object("value", envelope.value.ok_or_else(missing)?).map(drop)
-        }
-        (_, Category::Error) => match envelope.value {
-            Some(raw) if JsonKind::of(raw) == JsonKind::Object => Ok(()),
-            Some(raw) => object("value", raw).map(drop),
-            None => Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `value` is missing")),
-        },
-        (Subject::Acknowledgements, _) => match envelope.value {
-            Some(raw)
-                if JsonKind::of(raw) == JsonKind::Object && raw.trim_start_matches(['{', ' ']) != "}" =>
-            {
-                Ok(())
-            }
-            _ => Err(ProtocolError::new(
-                ErrorCode::JSON_FORMAT_INVALID,
-                "the value of aggregated acknowledgements is an object with at least one label",
-            )),
-        },
-        (Subject::Connection, _) | (Subject::Policy(_), Category::Announcement) => {
-            object("value", envelope.value.ok_or_else(missing)?).map(drop)
-        }
-        _ => Ok(()),
+    #[test]
+    fn a_path_is_no_deeper_than_a_value() {
+        let decode = |levels: usize| {
+            let path = "/a".repeat(levels);
+            let text = format!(
+                r#"{{"topic":"a/b/things/twin/events/modified","path":"/attributes{path}","value":1,"revision":1}}"#
+            );
+            Signal::decode(text.into(), &Limits::default()).map(|signal| signal.partial_thing().is_some())
+        };
+        assert_eq!(decode(63), Ok(true));
+        assert_eq!(decode(64).map_err(|error| error.code()), Err(ErrorCode::MESSAGE_TOO_DEEP));
+        assert_eq!(decode(500_000).map_err(|error| error.code()), Err(ErrorCode::MESSAGE_TOO_DEEP));
     }
-}
-
-fn check_merge_type(headers: &Headers) -> Result<(), ProtocolError> {
-    const MERGE_PATCH: &str = "application/merge-patch+json";
-    let content_type = headers.content_type();
-    let media_type = content_type.as_deref().and_then(|text| text.split(';').next()).map(str::trim);
-    if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(MERGE_PATCH)) {
-        return Ok(());
-    }
-    Err(ProtocolError::new(
-        ErrorCode::MEDIA_TYPE_UNSUPPORTED,
-        format!(
-            "a merge needs content-type {MERGE_PATCH}, not `{}`",
-            shorten(media_type.unwrap_or_default())
-        ),
-    ))
-}
-
-/// Whether a text is an instant. Those with UTC and up to nine digits, which is what Ditto writes, are told by shape.
-fn is_instant(text: &str) -> bool {
-    let shape = |at: usize, byte: u8| match at {
-        4 | 7 => byte == b'-',
-        10 => byte == b'T',
-        13 | 16 => byte == b':',
-        _ => byte.is_ascii_digit(),
-    };
-    let plain = text.strip_suffix('Z').map(|text| text.split_once('.').unwrap_or((text, "0"))).is_some_and(
-        |(seconds, fraction)| {
-            seconds.len() == 19
-                && seconds.bytes().enumerate().all(|(at, byte)| shape(at, byte))
-                && (1..=9).contains(&fraction.len())
-                && fraction.bytes().all(|byte| byte.is_ascii_digit())
-        },
-    );
-    plain
-        && two(text, 5) <= 12
-        && two(text, 8) <= 31
-        && two(text, 11) < 24
-        && two(text, 14) < 60
-        && two(text, 17) < 60
-        || text.parse::<jiff::Timestamp>().is_ok()
-}
-
-fn two(text: &str, at: usize) -> u32 {
-    text.get(at..at + 2).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
 }

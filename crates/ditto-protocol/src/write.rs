@@ -3,15 +3,26 @@
 use std::borrow::Cow;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
 use ditto_json::{JsonKind, decode_string, write_escaped, write_string};
 
 use crate::definitions::{HeaderDefinition, header_definition};
+use crate::fields::canonical_fields;
 use crate::headers::external_labels;
+use crate::instant::canonical_instant;
 use crate::kind::{Category, Subject};
-use crate::resource::MessagePath;
-use crate::signal::{EntityKind, Signal, canonical_path};
-use crate::topic::{Action, Channel};
+use crate::resource::{MessagePath, PolicyResource, ThingResource};
+use crate::signal::{EntityKind, Signal};
+use crate::topic::{Action, Channel, SearchAction};
+
+/// Base64 as the reference reads it: padding may be missing, and bits beyond the last byte do not count.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// How a signal is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,7 +43,7 @@ impl Signal {
         out.extend_from_slice(b"\",\"headers\":{");
         self.write_headers(written, out);
         out.extend_from_slice(b"},\"path\":");
-        write_string(out, &canonical_path(self.path()));
+        write_string(out, &self.resource_path());
         self.write_value(out);
         let mut member = |name: &str, raw: Option<&str>| {
             if let Some(raw) = raw {
@@ -43,17 +54,57 @@ impl Signal {
             }
         };
         member("extra", self.extra());
-        if let Some(status) = self.status() {
-            member("status", Some(&status.to_string()));
+        if let Some(status) = self.written_status() {
+            member("status", Some(itoa::Buffer::new().format(status)));
         }
-        if let Some(revision) = self.revision() {
-            member("revision", Some(itoa::Buffer::new().format(revision)));
+        if self.category() == Category::Event {
+            if let Some(revision) = self.revision() {
+                member("revision", Some(itoa::Buffer::new().format(revision)));
+            }
+            if let Some(timestamp) = self.timestamp() {
+                out.extend_from_slice(b",\"timestamp\":");
+                write_string(out, &canonical_instant(timestamp));
+            }
         }
-        if let Some(timestamp) = self.timestamp() {
-            out.extend_from_slice(b",\"timestamp\":");
-            write_instant(timestamp, out);
+        if let Some(fields) = self.written_fields() {
+            out.extend_from_slice(b",\"fields\":");
+            write_string(out, &fields);
         }
         out.push(b'}');
+    }
+
+    /// Commands, events and announcements have no status, whatever the message says; that of an error is in its value.
+    fn written_status(&self) -> Option<u16> {
+        match self.category() {
+            Category::Response | Category::Acknowledgement => self.status(),
+            Category::Error => self.error_status().or(self.status()),
+            _ => None,
+        }
+    }
+
+    /// The fields of those queries whose answer has some.
+    fn written_fields(&self) -> Option<String> {
+        let fields = self.fields()?;
+        let topic = self.topic_path();
+        let has_fields = match self.subject() {
+            Subject::Thing(resource) => !matches!(
+                resource,
+                ThingResource::PolicyId
+                    | ThingResource::Definition
+                    | ThingResource::Attribute
+                    | ThingResource::FeatureDefinition
+                    | ThingResource::FeatureProperty
+                    | ThingResource::FeatureDesiredProperty
+            ),
+            Subject::Policy(resource) => resource == PolicyResource::Policy,
+            Subject::Things => true,
+            Subject::Search => topic.search_action == Some(SearchAction::Subscribe),
+            _ => false,
+        };
+        let is_query = self.category() == Category::Command
+            && (topic.action == Some(Action::Retrieve) || topic.search_action.is_some());
+        // Decoding has read them, so there is no error.
+        if has_fields && is_query { canonical_fields(fields).ok().flatten() } else { None }
     }
 
     /// The header `channel` decides the channel of the topic.
@@ -63,8 +114,13 @@ impl Signal {
             out.push(b'/');
             write_escaped(out, part);
         };
-        write_escaped(out, topic.namespace);
-        slash_then(out, topic.name);
+        let (namespace, name) = match self.subject() {
+            Subject::Connection => ("_", topic.name),
+            Subject::Search => ("_", "_"),
+            _ => (topic.namespace, topic.name),
+        };
+        write_escaped(out, namespace);
+        slash_then(out, name);
         slash_then(out, topic.group.as_str());
         if topic.channel != Channel::None {
             slash_then(out, if self.is_live() { "live" } else { "twin" });
@@ -104,7 +160,7 @@ impl Signal {
                     let labels = match written.requested_acks {
                         Some(labels) => labels,
                         None => {
-                            sent = self.headers().requested_acks();
+                            sent = self.headers().sent_labels();
                             &sent
                         }
                     };
@@ -199,13 +255,15 @@ impl Signal {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
+        if let Some(completed) = self.completed_value() {
+            out.extend_from_slice(b",\"value\":");
+            out.extend_from_slice(completed.to_string().as_bytes());
+            return;
+        }
         let Some(raw) = self.value() else { return };
         out.extend_from_slice(b",\"value\":");
         if !self.is_message() {
-            match self.completed_value() {
-                Some(completed) => out.extend_from_slice(completed.to_string().as_bytes()),
-                None => out.extend_from_slice(raw.as_bytes()),
-            }
+            out.extend_from_slice(raw.as_bytes());
             return;
         }
         let content_type = self.headers().content_type();
@@ -217,11 +275,8 @@ impl Signal {
             PayloadKind::Text => write_string(out, raw),
             PayloadKind::Bytes => {
                 let text = decode_string(raw).unwrap_or(raw.into());
-                if STANDARD.decode(text.as_bytes()).is_ok() {
-                    write_string(out, &text);
-                } else {
-                    write_string(out, &STANDARD.encode(text.as_bytes()));
-                }
+                let bytes = LENIENT.decode(text.as_bytes()).unwrap_or_else(|_| text.as_bytes().to_vec());
+                write_string(out, &STANDARD.encode(bytes));
             }
         }
     }
@@ -242,6 +297,8 @@ impl PayloadKind {
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if media_type.starts_with("text/") {
             Self::Text
+        } else if media_type == "application/merge-patch+json" {
+            Self::Bytes
         } else if media_type.ends_with("/json") || media_type.ends_with("+json") {
             Self::Json
         } else {
@@ -250,27 +307,95 @@ impl PayloadKind {
     }
 }
 
-/// Appends an instant as JSON string in the reference's form: UTC, with 0, 3, 6 or 9 digits of a second.
-fn write_instant(text: &str, out: &mut Vec<u8>) {
-    let digits =
-        text.strip_suffix('Z').and_then(|text| text.split_once('.')).map(|(_, fraction)| fraction.len());
-    let canonical = match digits {
-        None => text.len() == 20 && text.ends_with('Z'),
-        Some(digits) => matches!(digits, 3 | 6 | 9) && !text.ends_with("000Z"),
-    };
-    if canonical {
-        write_string(out, text);
-        return;
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::signal::Limits;
+
+    /// What is written of a message, without its headers.
+    #[track_caller]
+    fn check(message: Value, expected: Value) {
+        let text = message.to_string();
+        let signal = Signal::decode(text.clone().into(), &Limits::default()).unwrap();
+        let mut out = Vec::new();
+        signal.write(&Written::default(), &mut out);
+        let mut written: Value = serde_json::from_slice(&out).unwrap();
+        written.as_object_mut().unwrap().remove("headers");
+        assert_eq!(written, expected, "{text}");
     }
-    let Ok(instant) = text.parse::<jiff::Timestamp>() else {
-        write_string(out, text);
-        return;
-    };
-    let precision = match instant.subsec_nanosecond() {
-        0 => 0,
-        n if n % 1_000_000 == 0 => 3,
-        n if n % 1_000 == 0 => 6,
-        _ => 9,
-    };
-    write_string(out, &format!("{instant:.precision$}"));
+
+    #[test]
+    fn what_a_kind_has_not_is_left_out() {
+        check(
+            json!({"topic": "a/b/things/twin/commands/retrieve", "path": "/", "fields": "thingId,attributes/a",
+                "revision": 3, "timestamp": "2024-05-06T07:08:09Z"}),
+            json!({"topic": "a/b/things/twin/commands/retrieve", "path": "/", "fields": "/thingId,/attributes/a"}),
+        );
+        check(
+            json!({"topic": "a/b/things/twin/acks/c:lbl", "path": "/x", "status": 200}),
+            json!({"topic": "a/b/things/twin/acks/c:lbl", "path": "/", "status": 200}),
+        );
+        check(
+            json!({"topic": "x/c/connections/announcements/opened", "path": "/", "status": 200,
+                "value": {"openedAt": "2030-01-01T01:00:00+01:00"}}),
+            json!({"topic": "_/c/connections/announcements/opened", "path": "/",
+                "value": {"openedAt": "2030-01-01T00:00:00Z"}}),
+        );
+    }
+
+    #[test]
+    fn what_a_value_lacks_is_filled_in() {
+        check(
+            json!({"topic": "a/b/things/twin/commands/modify", "path": "/", "value": {"attributes": {}}}),
+            json!({"topic": "a/b/things/twin/commands/modify", "path": "/",
+                "value": {"_namespace": "a", "thingId": "a:b", "attributes": {}}}),
+        );
+        check(
+            json!({"topic": "a/b/things/twin/acks", "path": "/", "status": 424,
+                "value": {"c:one": {"status": 200, "payload": null}, "c:two": {"status": 404, "headers": {"x": "y"}}}}),
+            json!({"topic": "a/b/things/twin/acks", "path": "/", "status": 424,
+                "value": {"c:one": {"status": 200, "headers": {"response-required": false}},
+                    "c:two": {"status": 404, "headers": {"x": "y", "response-required": false}}}}),
+        );
+        check(
+            json!({"topic": "a/b/things/twin/errors", "path": "/", "status": 404,
+                "value": {"status": 400, "error": "x:y", "message": "m"}}),
+            json!({"topic": "a/b/things/twin/errors", "path": "/", "status": 400,
+                "value": {"status": 400, "error": "x:y", "message": "m", "description": ""}}),
+        );
+        check(
+            json!({"topic": "a/b/policies/events/modified", "path": "/", "revision": 1,
+                "value": {"policyId": "a:b", "entries": {"e": {}}}}),
+            json!({"topic": "a/b/policies/events/modified", "path": "/", "revision": 1,
+                "value": {"_namespace": "a", "policyId": "a:b", "imports": {},
+                    "entries": {"e": {"subjects": {}, "resources": {}, "importable": "implicit"}}}}),
+        );
+        check(
+            json!({"topic": "_/_/things/twin/search/subscribe", "path": "/"}),
+            json!({"topic": "_/_/things/twin/search/subscribe", "path": "/", "value": {"namespaces": []}}),
+        );
+    }
+
+    #[test]
+    fn base64_may_lack_its_padding() {
+        let message = |value: &str| json!({"topic": "a/b/things/live/messages/x", "path": "/inbox/messages/x", "value": value});
+        check(message("aGVsbG8"), message("aGVsbG8="));
+        check(message("YR=="), message("YQ=="));
+        check(message("no base64"), message("bm8gYmFzZTY0"));
+    }
+
+    #[test]
+    fn one_live_channel_makes_a_signal_live() {
+        for (topic, header, is_live) in [
+            ("a/b/things/live/commands/retrieve", "twin", true),
+            ("a/b/things/twin/commands/retrieve", "live", true),
+            ("a/b/things/twin/commands/retrieve", " LIVE ", false),
+        ] {
+            let message = json!({"topic": topic, "path": "/", "headers": {"channel": header}});
+            let signal = Signal::decode(message.to_string().into(), &Limits::default()).unwrap();
+            assert_eq!(signal.is_live(), is_live, "{topic} {header}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Targets (connection-model.md §8, §9).
 
+use std::collections::HashSet;
+
 use ditto_placeholder::{AddressError, KafkaAddress, Template};
 use ditto_protocol::{AckLabel, ConnectionId, TargetTopic};
 use serde_json::{Map, Value};
@@ -9,8 +11,8 @@ use crate::model::Target;
 use crate::topic::TopicSubscription;
 
 impl Reader<'_> {
-    pub(super) fn targets(&mut self, members: &Map<String, Value>, id: Option<&ConnectionId>) -> Vec<Target> {
-        let elements = match members.get("targets") {
+    pub(super) fn targets(&mut self, root: &Map<String, Value>, id: Option<&ConnectionId>) -> Vec<Target> {
+        let elements = match root.get("targets") {
             Some(Value::Array(elements)) => elements.as_slice(),
             None | Some(Value::Null) => &[],
             Some(_) => {
@@ -31,17 +33,15 @@ impl Reader<'_> {
             self.error("/targets", CONFIGURATION_INVALID, reason, "spread them over several connections");
         }
         let mut targets: Vec<Target> = Vec::new();
+        let mut labels = HashSet::new();
         for (n, element) in elements.iter().enumerate() {
             let at = format!("/targets/{n}");
             let Value::Object(members) = element else {
                 self.error(&at, JSON_INVALID, "a target is a json object", "put it in braces");
                 continue;
             };
-            let Some(target) = self.target(&at, members, id) else { continue };
-            let label = target.issued_acknowledgement_label.as_ref();
-            if label.is_some()
-                && targets.iter().any(|other| other.issued_acknowledgement_label.as_ref() == label)
-            {
+            let Some(target) = self.target(&at, members, root, id) else { continue };
+            if target.issued_acknowledgement_label.clone().is_some_and(|label| !labels.insert(label)) {
                 let reason = "another target issues the same acknowledgement label";
                 self.error(
                     &format!("{at}/issuedAcknowledgementLabel"),
@@ -60,9 +60,10 @@ impl Reader<'_> {
         &mut self,
         at: &str,
         members: &Map<String, Value>,
+        root: &Map<String, Value>,
         id: Option<&ConnectionId>,
     ) -> Option<Target> {
-        let topics = self.topics(at, members);
+        let topics = self.topics(at, members, root);
         let authorization_context = self.strings(members, at, "authorizationContext");
         if authorization_context.is_empty() {
             let reason = "`authorizationContext` names no subject";
@@ -82,7 +83,7 @@ impl Reader<'_> {
             );
         }
         let header_mapping = self.header_mapping(at, members);
-        self.payload_mapping(at, members);
+        self.payload_mapping(at, members, root);
         let label = self.label(at, members, id);
         let address = self.address(at, members)?;
         Some(Target {
@@ -140,11 +141,17 @@ impl Reader<'_> {
         }
     }
 
-    fn topics(&mut self, at: &str, members: &Map<String, Value>) -> Vec<TopicSubscription> {
+    fn topics(
+        &mut self,
+        at: &str,
+        members: &Map<String, Value>,
+        root: &Map<String, Value>,
+    ) -> Vec<TopicSubscription> {
         let mut topics = Vec::new();
+        let mut seen = HashSet::new();
         for (n, text) in self.strings(members, at, "topics").iter().enumerate() {
             match TopicSubscription::parse(text) {
-                Ok(topic) if topics.contains(&topic) => {}
+                Ok(topic) if !seen.insert(topic.clone()) => {}
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
                     self.error(&format!("{at}/topics/{n}"), error.code, error.reason, &error.remedy)
@@ -153,7 +160,7 @@ impl Reader<'_> {
         }
         let announces = |topic: &TopicSubscription| topic.topic() == TargetTopic::ConnectionAnnouncements;
         if topics.iter().any(announces)
-            && members.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1)
+            && root.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1)
         {
             let reason = "connection announcements need a client count of 1";
             self.error(&format!("{at}/topics"), CONFIGURATION_INVALID, reason, "set `clientCount` to 1");
@@ -201,9 +208,11 @@ impl Reader<'_> {
         mapping
     }
 
-    fn payload_mapping(&mut self, at: &str, members: &Map<String, Value>) {
+    fn payload_mapping(&mut self, at: &str, members: &Map<String, Value>, root: &Map<String, Value>) {
+        // A definition of that name would take the place of the mapper that is built.
+        let is_defined = root.get("mappingDefinitions").is_some_and(|all| all.get("Ditto").is_some());
         for (n, mapper) in self.strings(members, at, "payloadMapping").iter().enumerate() {
-            if mapper != "Ditto" || n > 0 {
+            if mapper != "Ditto" || is_defined || n > 0 {
                 let reason = format!("payload mapper `{mapper}` is not built yet");
                 self.error(
                     &format!("{at}/payloadMapping/{n}"),
@@ -248,8 +257,21 @@ impl Reader<'_> {
         if own != "live-response" && !own.starts_with(&format!("{id}:")) {
             let reason = format!("label `{own}` does not start with the id of the connection");
             self.error(&pointer, INVALID, reason, "write {{connection:id}}: before it, or use live-response");
+            return None;
         }
-        own.parse().ok()
+        match own.parse() {
+            Ok(label) => Some(label),
+            Err(error) => {
+                let error: ditto_protocol::ProtocolError = error;
+                self.error(
+                    &pointer,
+                    INVALID,
+                    error.message(),
+                    "use a shorter name after the connection's id",
+                );
+                None
+            }
+        }
     }
 }
 

@@ -95,6 +95,7 @@ fn what_is_not_built_is_refused_and_never_ignored() {
         ("/sshTunnel", json!({"enabled": false})),
         ("/sources", json!([{"addresses": ["a"]}])),
         ("/mappingContext", json!({})),
+        ("/specificConfig/is-diversion-target", json!(true)),
         ("/credentials", json!({"type": "client-cert"})),
         ("/targets/0/payloadMapping", json!(["Ditto", "Ditto"])),
         ("/targets/0/topics", json!(["_/_/things/twin/events?extraFields=attributes"])),
@@ -112,6 +113,57 @@ fn what_is_not_built_is_refused_and_never_ignored() {
     ] {
         assert!(Connection::from_json(&with(pointer, value)).is_ok(), "{pointer}");
     }
+}
+
+#[test]
+fn what_stands_beside_the_targets_counts_for_them() {
+    let mut definition = minimal();
+    definition["targets"][0]["topics"] = json!(["_/_/connections/announcements"]);
+    for (clients, expected) in [(json!(1), None), (Value::Null, None), (json!(2), Some("/targets/0/topics"))]
+    {
+        definition["clientCount"] = clients;
+        let report = Connection::from_json(&definition.to_string()).err();
+        assert_eq!(report.as_ref().map(|report| report.findings()[0].pointer.as_str()), expected);
+    }
+
+    let mut definition = minimal();
+    definition["targets"][0]["payloadMapping"] = json!(["Ditto"]);
+    definition["mappingDefinitions"] = json!({"mine": {"mappingEngine": "Ditto", "options": {}}});
+    assert!(Connection::from_json(&definition.to_string()).is_ok());
+    definition["mappingDefinitions"]["Ditto"] = json!({"mappingEngine": "JavaScript", "options": {}});
+    let report = Connection::from_json(&definition.to_string()).unwrap_err();
+    assert_eq!(report.findings()[0].pointer, "/targets/0/payloadMapping/0");
+}
+
+#[test]
+fn numbers_and_names_have_their_types() {
+    for (pointer, value, code) in [
+        ("/clientCount", json!("2"), JSON_INVALID),
+        ("/clientCount", json!(0), CONFIGURATION_INVALID),
+        ("/processorPoolSize", json!(-1), CONFIGURATION_INVALID),
+        ("/processorPoolSize", json!(1.5), CONFIGURATION_INVALID),
+        ("/name", json!(5), JSON_INVALID),
+        ("/mappingDefinitions", json!("x"), JSON_INVALID),
+        ("/specificConfig/bootstrapServers", json!("kafka:+9092"), CONFIGURATION_INVALID),
+    ] {
+        let report = Connection::from_json(&with(pointer, value)).unwrap_err();
+        assert_eq!((report.findings()[0].pointer.as_str(), report.findings()[0].code), (pointer, code));
+        assert_eq!(report.findings().len(), 1);
+    }
+}
+
+/// As much as a definition may have, with as many mistakes as fit into it.
+#[test]
+fn many_findings_cost_linear_time() {
+    let start = std::time::Instant::now();
+    let report = Connection::from_json(&with("/targets/0/topics", json!(vec![5; 1 << 18]))).unwrap_err();
+    assert_eq!(report.findings().len(), 1 << 18);
+    let text = (0..1 << 16).map(|n| format!("&{n}=")).collect::<String>();
+    let _ = Connection::from_json(&with(
+        "/targets/0/topics",
+        json!([format!("_/_/things/twin/events?{text}"), text.repeat(2)]),
+    ));
+    assert!(start.elapsed().as_secs() < 10);
 }
 
 #[test]
@@ -134,6 +186,8 @@ fn labels_belong_to_the_connection() {
     assert_eq!(label("{{ connection:id }}:done"), Ok("c:done".to_owned()));
     assert_eq!(label("live-response"), Ok("live-response".to_owned()));
     assert_eq!(label("other:done"), Err("acknowledgement:label.invalid"));
+    let longest = format!("{{{{connection:id}}}}:{}", "a".repeat(165));
+    assert_eq!(label(&longest), Err("acknowledgement:label.invalid"));
 }
 
 proptest! {
