@@ -1,6 +1,6 @@
 //! The table of known headers (protocol.md §11).
 
-use ditto_json::JsonKind;
+use ditto_json::{JsonKind, RawArray, Scanner, decode_string};
 use serde_json::Value;
 
 use crate::duration::parse_duration;
@@ -10,6 +10,8 @@ use crate::id::shorten;
 /// What the protocol says of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderDefinition {
+    /// Place in the table.
+    index: u8,
     name: &'static str,
     kind: HeaderKind,
     read: bool,
@@ -59,13 +61,13 @@ impl HeaderKind {
 }
 
 const fn header(name: &'static str, kind: HeaderKind, read: bool, written: bool) -> HeaderDefinition {
-    HeaderDefinition { name, kind, read, written }
+    HeaderDefinition { index: 0, name, kind, read, written }
 }
 
 use HeaderKind::*;
 
 /// Sorted by length, then name, so that most names are decided by their length.
-static DEFINITIONS: [HeaderDefinition; 64] = [
+static DEFINITIONS: [HeaderDefinition; 64] = numbered([
     header("etag", EntityTag, false, true),
     header("accept", Text, true, false),
     header("status", Int, true, true),
@@ -130,7 +132,17 @@ static DEFINITIONS: [HeaderDefinition; 64] = [
     header("diverted-response-from-connection", NonEmpty, true, true),
     header("ditto-pre-defined-extra-fields-object", Object, false, false),
     header("ditto-pre-defined-extra-fields-read-grant", Object, false, false),
-];
+]);
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: out of bounds is a compile error")]
+const fn numbered(mut definitions: [HeaderDefinition; 64]) -> [HeaderDefinition; 64] {
+    let mut index = 0;
+    while index < definitions.len() {
+        definitions[index].index = index as u8;
+        index += 1;
+    }
+    definitions
+}
 
 /// Longest known name, plus two: the table of [`starts`] has an end for each length.
 const LENGTHS: usize = 43;
@@ -181,6 +193,11 @@ impl HeaderDefinition {
     /// Whether it never crosses Ditto's border in either direction.
     pub fn is_internal(&self) -> bool {
         !self.read && !self.written
+    }
+
+    /// A bit of its own among the known headers.
+    pub(crate) fn bit(&self) -> u64 {
+        1 << self.index
     }
 
     pub(crate) fn is_label_list(&self) -> bool {
@@ -236,21 +253,15 @@ impl HeaderDefinition {
 }
 
 fn is_text_array(text: &str) -> bool {
-    // The usual cases without building a value.
-    text == "[]" || serde_json::from_str::<Vec<BorrowedText<'_>>>(text).is_ok()
+    let mut scanner = Scanner::new(text, 1);
+    let is_array =
+        JsonKind::of(text) == JsonKind::Array && scanner.value().and_then(|_| scanner.end()).is_ok();
+    is_array && RawArray::new(text).all(|element| decode_string(element).is_some())
 }
 
-/// A JSON string that is looked at only.
-#[derive(serde::Deserialize)]
-struct BorrowedText<'a>(
-    #[serde(borrow)]
-    #[expect(dead_code, reason = "only its type counts")]
-    std::borrow::Cow<'a, str>,
-);
-
 fn is_object(text: &str) -> bool {
-    JsonKind::of(text) == JsonKind::Object
-        && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+    let mut scanner = Scanner::new(text, usize::MAX);
+    JsonKind::of(text) == JsonKind::Object && scanner.value().and_then(|_| scanner.end()).is_ok()
 }
 
 fn is_entity_tag(text: &str) -> bool {

@@ -1,11 +1,9 @@
 //! The members of a message, found in one scan (protocol.md §2).
 
 use std::borrow::Cow;
-use std::fmt;
 
-use ditto_json::{JsonKind, decode_string};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use ditto_json::{JsonKind, RawJson, RawString, ScanError, Scanner, decode_string};
+use smallvec::SmallVec;
 
 use crate::error::{ErrorCode, ProtocolError};
 use crate::id::shorten;
@@ -14,10 +12,10 @@ use crate::id::shorten;
 #[derive(Debug, Default)]
 pub(crate) struct Envelope<'t> {
     pub(crate) topic: Option<&'t str>,
-    pub(crate) headers: Option<&'t str>,
+    pub(crate) headers: Option<RawHeaders<'t>>,
     pub(crate) path: Option<&'t str>,
     /// Here null is a value: it deletes.
-    pub(crate) value: Option<&'t str>,
+    pub(crate) value: Option<RawJson<'t>>,
     pub(crate) fields: Option<&'t str>,
     pub(crate) extra: Option<&'t str>,
     pub(crate) status: Option<&'t str>,
@@ -26,12 +24,30 @@ pub(crate) struct Envelope<'t> {
     pub(crate) metadata: Option<&'t str>,
 }
 
+/// The member `headers`.
+#[derive(Debug)]
+pub(crate) enum RawHeaders<'t> {
+    /// Names and values in the order of the text.
+    Members(SmallVec<[(RawString<'t>, RawHeader<'t>); 12]>),
+    /// No object.
+    Other(&'t str),
+}
+
+/// The value of a header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RawHeader<'t> {
+    String(RawString<'t>),
+    /// Any other value but null, which counts as absent.
+    Json(&'t str),
+}
+
 impl<'t> Envelope<'t> {
     /// Scans a message.
-    pub(crate) fn scan(text: &'t str) -> Result<Self, ProtocolError> {
-        match JsonKind::of(text) {
-            JsonKind::Object => {}
-            JsonKind::Null if text.trim_ascii() == "null" => {
+    pub(crate) fn scan(text: &'t str, max_depth: usize) -> Result<Self, ProtocolError> {
+        let mut scanner = Scanner::new(text, max_depth);
+        match scanner.peek() {
+            Some(b'{') => {}
+            Some(b'n') if text.trim_ascii() == "null" => {
                 return Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `topic` is missing"));
             }
             _ => {
@@ -41,8 +57,63 @@ impl<'t> Envelope<'t> {
                 ));
             }
         }
-        serde_json::from_str(text)
-            .map_err(|error| ProtocolError::new(ErrorCode::JSON_INVALID, format!("invalid json: {error}")))
+        let mut envelope = Self::default();
+        let scanned = scanner.object(|scanner, name| envelope.member(scanner, name));
+        scanned.and_then(|()| scanner.end()).map_err(|error| {
+            let code = match error {
+                ScanError::TooDeep { .. } => ErrorCode::MESSAGE_TOO_DEEP,
+                _ => ErrorCode::JSON_INVALID,
+            };
+            ProtocolError::new(code, error.to_string())
+        })?;
+        Ok(envelope)
+    }
+
+    fn member(&mut self, scanner: &mut Scanner<'t>, name: RawString<'t>) -> Result<(), ScanError> {
+        let name = name.decode().unwrap_or_default();
+        let member = match &*name {
+            "topic" => &mut self.topic,
+            "path" => &mut self.path,
+            "fields" => &mut self.fields,
+            "extra" => &mut self.extra,
+            "status" => &mut self.status,
+            "revision" => &mut self.revision,
+            "timestamp" => &mut self.timestamp,
+            "metadata" => &mut self.metadata,
+            "headers" => {
+                self.headers = RawHeaders::scan(scanner)?;
+                return Ok(());
+            }
+            "value" => {
+                self.value = Some(scanner.value()?);
+                return Ok(());
+            }
+            _ => return scanner.value().map(drop),
+        };
+        *member = Some(scanner.value()?.text()).filter(|raw| *raw != "null");
+        Ok(())
+    }
+}
+
+impl<'t> RawHeaders<'t> {
+    /// `None` for null.
+    fn scan(scanner: &mut Scanner<'t>) -> Result<Option<Self>, ScanError> {
+        if scanner.peek() != Some(b'{') {
+            let value = scanner.value()?.text();
+            return Ok((value != "null").then_some(Self::Other(value)));
+        }
+        let mut members = SmallVec::new();
+        scanner.object(|scanner, name| {
+            let value = match scanner.peek() {
+                Some(b'"') => RawHeader::String(scanner.string()?),
+                _ => RawHeader::Json(scanner.value()?.text()),
+            };
+            if !matches!(value, RawHeader::Json("null")) {
+                members.push((name, value));
+            }
+            Ok(())
+        })?;
+        Ok(Some(Self::Members(members)))
     }
 }
 
@@ -61,75 +132,9 @@ pub(crate) fn integer(name: &str, raw: &str) -> Result<i64, ProtocolError> {
     raw.parse().map_err(|_| wrong_type(name, "an integer", raw))
 }
 
-fn wrong_type(name: &str, expected: &str, raw: &str) -> ProtocolError {
+pub(crate) fn wrong_type(name: &str, expected: &str, raw: &str) -> ProtocolError {
     ProtocolError::new(
         ErrorCode::JSON_INVALID,
         format!("member `{name}` is not {expected}: `{}`", shorten(raw)),
     )
-}
-
-/// A member name: borrowed unless it has escapes, which serde's own `Cow` never is.
-struct Name<'t>(Cow<'t, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EnvelopeVisitor;
-        impl<'de> Visitor<'de> for EnvelopeVisitor {
-            type Value = Envelope<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a message")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
-                let mut envelope = Envelope::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    let member = match &*name {
-                        "topic" => &mut envelope.topic,
-                        "headers" => &mut envelope.headers,
-                        "path" => &mut envelope.path,
-                        "value" => {
-                            envelope.value = Some(map.next_value::<&RawValue>()?.get());
-                            continue;
-                        }
-                        "fields" => &mut envelope.fields,
-                        "extra" => &mut envelope.extra,
-                        "status" => &mut envelope.status,
-                        "revision" => &mut envelope.revision,
-                        "timestamp" => &mut envelope.timestamp,
-                        "metadata" => &mut envelope.metadata,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    *member = Some(map.next_value::<&RawValue>()?.get()).filter(|raw| *raw != "null");
-                }
-                Ok(envelope)
-            }
-        }
-        deserializer.deserialize_map(EnvelopeVisitor)
-    }
 }

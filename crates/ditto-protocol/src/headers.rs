@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ditto_json::{JsonKind, RawObject, decode_string, write_string};
+use ditto_json::{decode_string, write_string};
 
 use crate::definitions::{HeaderDefinition, header_definition};
 use crate::duration::parse_duration;
+use crate::envelope::{RawHeader, RawHeaders, wrong_type};
 use crate::error::ProtocolError;
 use crate::id::AckLabel;
 use crate::piece::Piece;
@@ -21,15 +22,29 @@ pub struct Headers {
     /// The message that the spans point into.
     text: ByteString,
     entries: Vec<Entry>,
+    /// The bits of the known ones that are there: most look-ups are for headers that are not.
+    known: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     name: Piece,
     value: Piece,
-    /// Whether the value is text; otherwise it is JSON.
-    is_text: bool,
+    form: Form,
     definition: Option<&'static HeaderDefinition>,
+}
+
+/// How the value of a header stands in its piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As its text, which is also what stands between the quotes of its JSON string.
+    Plain,
+    /// As its text.
+    Text,
+    /// As a JSON string with escapes, in quotes.
+    Escaped,
+    /// As any other JSON.
+    Json,
 }
 
 /// One header.
@@ -48,10 +63,10 @@ impl<'h> Header<'h> {
     /// The value as text: a JSON string decoded, any other value as JSON text.
     pub fn text(&self) -> Cow<'h, str> {
         let value = self.entry.value.of(self.text);
-        if self.entry.is_text {
-            return Cow::Borrowed(value);
+        match self.entry.form {
+            Form::Escaped => decode_string(value).unwrap_or(Cow::Borrowed(value)),
+            Form::Plain | Form::Text | Form::Json => Cow::Borrowed(value),
         }
-        decode_string(value).unwrap_or(Cow::Borrowed(value))
     }
 
     /// The value as text that shares the message's memory where nothing had to be decoded.
@@ -77,18 +92,28 @@ impl<'h> Header<'h> {
         let value = self.entry.value.of(self.text);
         if self.definition().is_some_and(|definition| definition.kind().is_json()) {
             out.extend_from_slice(self.text().as_bytes());
-        } else if !self.entry.is_text && JsonKind::of(value) == JsonKind::String {
-            out.extend_from_slice(value.as_bytes());
-        } else {
-            write_string(out, value);
+            return;
+        }
+        match self.entry.form {
+            Form::Plain => {
+                out.push(b'"');
+                out.extend_from_slice(value.as_bytes());
+                out.push(b'"');
+            }
+            Form::Escaped => out.extend_from_slice(value.as_bytes()),
+            Form::Text | Form::Json => write_string(out, value),
         }
     }
 }
 
 impl Entry {
-    fn new(text: &str, name: Piece, value: Piece, is_text: bool) -> Self {
+    fn new(text: &str, name: Piece, value: Piece, form: Form) -> Self {
         let definition = header_definition(name.of(text));
-        Self { name, value, is_text, definition }
+        Self { name, value, form, definition }
+    }
+
+    fn is_named(&self, text: &str, name: &str) -> bool {
+        self.name.of(text).eq_ignore_ascii_case(name)
     }
 }
 
@@ -104,26 +129,37 @@ impl Headers {
     {
         let entries = headers
             .into_iter()
-            .map(|(name, value)| Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true))
+            .map(|(name, value)| {
+                Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), Form::Text)
+            })
             .collect();
         Self::checked(ByteString::new(), entries)
     }
 
-    /// The headers of an envelope whose member `headers` is the JSON object `object` within `text`.
-    pub(crate) fn of_envelope(text: &ByteString, object: &str) -> Result<Self, ProtocolError> {
-        let mut entries = Vec::with_capacity(12);
-        for (name, value) in RawObject::new(object) {
-            if value != "null" {
-                let name = Piece::in_text(text, name);
-                entries.push(Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), false));
-            }
-        }
-        Self::checked(text.clone(), entries)
+    /// The headers of an envelope within `text`.
+    pub(crate) fn of_envelope(text: &ByteString, headers: RawHeaders<'_>) -> Result<Self, ProtocolError> {
+        let members = match headers {
+            RawHeaders::Members(members) => members,
+            RawHeaders::Other(raw) => return Err(wrong_type("headers", "an object", raw)),
+        };
+        let entry = |(name, value): (ditto_json::RawString<'_>, RawHeader<'_>)| {
+            let name = Piece::in_text(text, name.decode().unwrap_or(Cow::Borrowed(name.quoted())));
+            let (value, form) = match value {
+                RawHeader::String(value) => match value.plain() {
+                    Some(plain) => (plain, Form::Plain),
+                    None => (value.quoted(), Form::Escaped),
+                },
+                RawHeader::Json(value) => (value, Form::Json),
+            };
+            Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), form)
+        };
+        Self::checked(text.clone(), members.into_iter().map(entry).collect())
     }
 
     fn checked(text: ByteString, mut entries: Vec<Entry>) -> Result<Self, ProtocolError> {
         deduplicate(&text, &mut entries);
-        let headers = Self { text, entries };
+        let known = entries.iter().filter_map(|entry| entry.definition).fold(0, |known, it| known | it.bit());
+        let headers = Self { text, entries, known };
         for header in headers.iter() {
             if let Some(definition) = header.definition() {
                 definition.check(&header.text())?;
@@ -139,7 +175,13 @@ impl Headers {
 
     /// The header of that name, in any case.
     pub fn get(&self, name: &str) -> Option<Header<'_>> {
-        self.iter().find(|header| header.is_named(name))
+        match header_definition(name) {
+            Some(definition) if self.known & definition.bit() == 0 => None,
+            Some(definition) => {
+                self.iter().find(|header| header.definition().is_some_and(|it| it.bit() == definition.bit()))
+            }
+            None => self.iter().find(|header| header.is_named(name)),
+        }
     }
 
     /// The text of the header of that name.
@@ -154,10 +196,11 @@ impl Headers {
     pub fn set(&mut self, name: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Result<(), ProtocolError> {
         let (name, text) = (name.into(), text.into());
         let place = self.iter().position(|header| header.is_named(&name));
-        let entry = Entry::new("", Piece::Own(name), Piece::Own(text), true);
+        let entry = Entry::new("", Piece::Own(name), Piece::Own(text), Form::Text);
         if let Some(definition) = entry.definition {
             definition.check(entry.value.of(""))?;
         }
+        self.known |= entry.definition.map_or(0, HeaderDefinition::bit);
         match place.and_then(|place| self.entries.get_mut(place)) {
             Some(old) => *old = entry,
             None => self.entries.push(entry),
@@ -168,12 +211,20 @@ impl Headers {
     /// Removes the header of that name, in any case.
     pub fn remove(&mut self, name: &str) {
         let text = &self.text;
-        self.entries.retain(|entry| !entry.name.of(text).eq_ignore_ascii_case(name));
+        self.entries.retain(|entry| !entry.is_named(text, name));
+        self.known &= !header_definition(name).map_or(0, HeaderDefinition::bit);
     }
 
     /// Removes the headers that only Ditto itself may set, as if they had never been there.
     pub fn strip_internal(&mut self) {
-        self.entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
+        let Self { entries, known, .. } = self;
+        entries.retain(|entry| match entry.definition {
+            Some(definition) if definition.is_internal() => {
+                *known &= !definition.bit();
+                false
+            }
+            _ => true,
+        });
     }
 
     /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON.
@@ -231,7 +282,10 @@ impl Headers {
 
     /// The labels of `requested-acks`; empty if absent.
     pub fn requested_acks(&self) -> Vec<String> {
-        self.text("requested-acks").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        match self.text("requested-acks") {
+            Some(text) if text != "[]" => serde_json::from_str(&text).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -257,11 +311,22 @@ fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
     // A loop within the list beats a map for what messages have; hostile ones get the map.
     const SMALL: usize = 24;
     if entries.len() <= SMALL {
-        let has_twin = |(at, entry): (usize, &Entry)| {
-            let name = entry.name.of(text);
-            entries.iter().skip(at + 1).any(|other| other.name.of(text).eq_ignore_ascii_case(name))
+        let mut known = 0;
+        let mut has_twin = |(at, entry): (usize, &Entry)| match entry.definition {
+            Some(definition) => {
+                let is_twin = known & definition.bit() != 0;
+                known |= definition.bit();
+                is_twin
+            }
+            None => {
+                let name = entry.name.of(text);
+                entries
+                    .iter()
+                    .skip(at + 1)
+                    .any(|other| other.definition.is_none() && other.is_named(text, name))
+            }
         };
-        if !entries.iter().enumerate().any(has_twin) {
+        if !entries.iter().enumerate().any(&mut has_twin) {
             return;
         }
     }
@@ -272,7 +337,7 @@ fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
         match kept.get_mut(place) {
             Some(first) => {
                 first.value = entry.value;
-                first.is_text = entry.is_text;
+                first.form = entry.form;
             }
             None => kept.push(entry),
         }

@@ -25,6 +25,11 @@ impl Piece {
         }
     }
 
+    /// Whether it is a part of the message's text.
+    pub(crate) fn is_span(&self) -> bool {
+        matches!(self, Self::Span { .. })
+    }
+
     /// The text; `text` is the message that the piece was made of.
     pub(crate) fn of<'t>(&'t self, text: &'t str) -> &'t str {
         match self {

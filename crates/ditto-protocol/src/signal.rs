@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use ditto_json::{JsonKind, LimitError, check_limits};
+use ditto_json::JsonKind;
 
 use crate::envelope::{Envelope, integer, object, string};
 use crate::error::{ErrorCode, ProtocolError};
@@ -14,7 +14,7 @@ use crate::id::{check_parts, shorten};
 use crate::kind::{Category, Kind, SignalType, Subject, status_of};
 use crate::piece::Piece;
 use crate::resource::ThingResource;
-use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicPath};
+use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicParts, TopicPath};
 use crate::value;
 
 /// Bounds of a message.
@@ -46,6 +46,7 @@ impl Limits {
 pub struct Signal {
     text: ByteString,
     topic: Piece,
+    parts: TopicParts,
     path: Piece,
     value: Option<Piece>,
     extra: Option<Piece>,
@@ -133,19 +134,12 @@ impl Signal {
         let text = ByteString::try_from(text).map_err(|error| {
             ProtocolError::new(ErrorCode::MESSAGE_NOT_UTF8, format!("the message is not utf-8: {error}"))
         })?;
-        check_limits(&text, limits.max_depth).map_err(|error| {
-            let code = match error {
-                LimitError::EmptyName { .. } => ErrorCode::JSON_INVALID,
-                _ => ErrorCode::MESSAGE_TOO_DEEP,
-            };
-            ProtocolError::new(code, error.to_string())
-        })?;
-        let envelope = Envelope::scan(&text)?;
+        let mut envelope = Envelope::scan(&text, limits.max_depth)?;
         let missing =
             |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
         let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
-        let headers = match envelope.headers {
-            Some(raw) => Headers::of_envelope(&text, object("headers", raw)?)?,
+        let headers = match envelope.headers.take() {
+            Some(raw) => Headers::of_envelope(&text, raw)?,
             None => Headers::default(),
         };
         let topic = TopicPath::parse(&topic_text)?;
@@ -177,13 +171,16 @@ impl Signal {
             Some(channel) => channel.text().trim().eq_ignore_ascii_case("live"),
             None => topic.channel == Channel::Live,
         };
+        let value = envelope.value.map(|value| Cow::Borrowed(value.text()));
+        drop(envelope);
         let piece = |part: Option<Cow<'_, str>>| part.map(|part| Piece::in_text(&text, part));
         Ok(Self {
-            value: piece(envelope.value.map(Cow::Borrowed)),
+            value: piece(value),
             extra: piece(extra.map(Cow::Borrowed)),
             timestamp: piece(timestamp),
             fields: piece(fields),
             path: Piece::in_text(&text, path_text),
+            parts: TopicParts::new(&topic_text, &topic),
             topic: Piece::in_text(&text, topic_text),
             status,
             revision,
@@ -206,18 +203,15 @@ impl Signal {
 
     /// The topic, taken apart.
     pub fn topic_path(&self) -> TopicPath<'_> {
-        // Decoding has parsed it, so the default is never seen.
-        TopicPath::parse(self.topic()).unwrap_or(TopicPath {
-            namespace: "",
-            name: "",
-            group: Group::Things,
-            channel: Channel::None,
-            criterion: Criterion::Errors,
-            action: None,
-            search_action: None,
-            streaming_action: None,
-            subject: None,
-        })
+        self.parts.of(self.topic())
+    }
+
+    /// The topic as it stands in the message, if it is written exactly so.
+    pub(crate) fn written_topic(&self) -> Option<&str> {
+        let topic = self.topic_path();
+        let keeps_channel = topic.channel != Channel::Twin && topic.channel != Channel::Live
+            || self.is_live == (topic.channel == Channel::Live);
+        (keeps_channel && self.parts.is_canonical && self.topic.is_span()).then(|| self.topic())
     }
 
     /// The path as it was received.
@@ -291,8 +285,7 @@ impl Signal {
 
     /// The entity that it is about.
     pub fn entity(&self) -> Entity<'_> {
-        let mut segments = Segments::of_topic(self.topic());
-        let (namespace, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        let TopicPath { namespace, name, .. } = self.topic_path();
         let kind = match self.kind.subject {
             Subject::Things => EntityKind::None,
             Subject::Policy(_) | Subject::Streaming(Group::Policies) => EntityKind::Policy,
@@ -401,8 +394,7 @@ fn check_value(
             if topic.action == Some(Action::Merge) {
                 check_merge_type(headers)?;
             }
-            let own_id =
-                (kind.category == Category::Command).then(|| format!("{}:{}", topic.namespace, topic.name));
+            let own_id = (kind.category == Category::Command).then_some((topic.namespace, topic.name));
             match topic.action {
                 Some(
                     Action::Create
@@ -414,25 +406,24 @@ fn check_value(
                 ) => {
                     let resource =
                         if topic.action == Some(Action::Create) { ThingResource::Thing } else { resource };
-                    value::check(resource, envelope.value.ok_or_else(missing)?, is_merge, own_id.as_deref())
+                    value::check(resource, envelope.value.ok_or_else(missing)?, is_merge, own_id)
                 }
                 Some(Action::Migrate | Action::Migrated) => {
-                    object("value", envelope.value.ok_or_else(missing)?).map(drop)
+                    object("value", envelope.value.ok_or_else(missing)?.text()).map(drop)
                 }
                 _ => Ok(()),
             }
         }
         (Subject::Things, Category::Command) if topic.action == Some(Action::Retrieve) => {
-            object("value", envelope.value.ok_or_else(missing)?).map(drop)
+            object("value", envelope.value.ok_or_else(missing)?.text()).map(drop)
         }
         (_, Category::Error) => match envelope.value {
-            Some(raw) if JsonKind::of(raw) == JsonKind::Object => Ok(()),
-            Some(raw) => object("value", raw).map(drop),
+            Some(raw) => object("value", raw.text()).map(drop),
             None => Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `value` is missing")),
         },
         (Subject::Acknowledgements, _) => match envelope.value {
             Some(raw)
-                if JsonKind::of(raw) == JsonKind::Object && raw.trim_start_matches(['{', ' ']) != "}" =>
+                if raw.kind() == JsonKind::Object && raw.text().trim_start_matches(['{', ' ']) != "}" =>
             {
                 Ok(())
             }
@@ -442,7 +433,7 @@ fn check_value(
             )),
         },
         (Subject::Connection, _) | (Subject::Policy(_), Category::Announcement) => {
-            object("value", envelope.value.ok_or_else(missing)?).map(drop)
+            object("value", envelope.value.ok_or_else(missing)?.text()).map(drop)
         }
         _ => Ok(()),
     }

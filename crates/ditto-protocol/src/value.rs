@@ -1,6 +1,6 @@
 //! Checks of a signal's value by the resource that it is for (protocol.md §3, §12). Nothing is built: the text is walked.
 
-use ditto_json::{JsonKind, RawObject, decode_string};
+use ditto_json::{JsonKind, RawJson, RawObject, decode_string};
 
 use crate::error::{ErrorCode, ProtocolError};
 use crate::id::{DefinitionId, PolicyId, ThingId, check_key, shorten};
@@ -25,13 +25,14 @@ fn text<'t>(what: &str, raw: &'t str) -> Result<std::borrow::Cow<'t, str>, Proto
 }
 
 /// Checks the value of a modification (`is_merge`: of a merge, where null deletes) of `resource`; a thing id in it must
-/// be `own_id`, if given.
+/// be `own_id` (namespace and name), if given.
 pub(crate) fn check(
     resource: ThingResource,
-    raw: &str,
+    value: RawJson<'_>,
     is_merge: bool,
-    own_id: Option<&str>,
+    own_id: Option<(&str, &str)>,
 ) -> Result<(), ProtocolError> {
+    let raw = value.text();
     if is_merge && JsonKind::of(raw) == JsonKind::Null {
         return match resource {
             ThingResource::Thing => {
@@ -49,17 +50,19 @@ pub(crate) fn check(
         ThingResource::PolicyId => text("a policy id", raw)?.parse::<PolicyId>().map(drop),
         ThingResource::Definition if JsonKind::of(raw) == JsonKind::Null => Ok(()),
         ThingResource::Definition => definition(raw),
-        ThingResource::Attributes => keys("attributes", raw),
+        ThingResource::Attributes => keys_of("attributes", value),
         ThingResource::Features => features(raw),
         ThingResource::Feature => feature(raw),
         ThingResource::FeatureDefinition => match JsonKind::of(raw) {
             JsonKind::Array => feature_definition(raw),
             _ => Err(format_error("a feature's definition", "a json array", raw)),
         },
-        ThingResource::FeatureProperties | ThingResource::FeatureDesiredProperties => keys("properties", raw),
+        ThingResource::FeatureProperties | ThingResource::FeatureDesiredProperties => {
+            keys_of("properties", value)
+        }
         ThingResource::Attribute | ThingResource::FeatureProperty | ThingResource::FeatureDesiredProperty => {
-            if JsonKind::of(raw) == JsonKind::Object {
-                keys("a property", raw)
+            if value.kind() == JsonKind::Object {
+                keys_of("a property", value)
             } else {
                 Ok(())
             }
@@ -74,7 +77,7 @@ fn definition(raw: &str) -> Result<(), ProtocolError> {
     if definition.is_empty() { Ok(()) } else { definition.parse::<DefinitionId>().map(drop) }
 }
 
-fn thing(raw: &str, own_id: Option<&str>) -> Result<(), ProtocolError> {
+fn thing(raw: &str, own_id: Option<(&str, &str)>) -> Result<(), ProtocolError> {
     for (name, value) in object("a thing", raw)? {
         if value == "null" {
             continue;
@@ -82,15 +85,16 @@ fn thing(raw: &str, own_id: Option<&str>) -> Result<(), ProtocolError> {
         match &*name {
             "thingId" => {
                 let id: ThingId = text("thingId", value)?.parse()?;
-                if let Some(own_id) = own_id
-                    && id.as_str() != own_id
+                if let Some((namespace, name)) = own_id
+                    && (id.namespace(), id.name()) != (namespace, name)
                 {
                     return Err(ProtocolError::new(
                         ErrorCode::THING_ID_NOT_SETTABLE,
                         format!(
-                            "thing id `{}` of the value is not that of the topic, `{}`",
+                            "thing id `{}` of the value is not that of the topic, `{}:{}`",
                             shorten(id.as_str()),
-                            shorten(own_id)
+                            shorten(namespace),
+                            shorten(name)
                         ),
                     ));
                 }
@@ -144,6 +148,14 @@ fn feature_definition(raw: &str) -> Result<(), ProtocolError> {
         }
     }
     Ok(())
+}
+
+/// [`keys`], unless the scan has seen that all of them are plain.
+fn keys_of(what: &str, value: RawJson<'_>) -> Result<(), ProtocolError> {
+    match value.kind() {
+        JsonKind::Object if value.has_plain_names() => Ok(()),
+        _ => keys(what, value.text()),
+    }
 }
 
 /// Member names at every level of objects; what stands in arrays is not looked at.

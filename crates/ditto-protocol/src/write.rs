@@ -58,6 +58,9 @@ impl Signal {
 
     /// The header `channel` decides the channel of the topic.
     fn write_topic(&self, out: &mut Vec<u8>) {
+        if let Some(topic) = self.written_topic() {
+            return out.extend_from_slice(topic.as_bytes());
+        }
         let topic = self.topic_path();
         let slash_then = |out: &mut Vec<u8>, part: &str| {
             out.push(b'/');
