@@ -255,13 +255,20 @@ impl<'t> Scanner<'t> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a member name"));
         }
-        let at = self.at;
-        let name = self.string()?;
-        match name.plain() {
-            Some("") => return Err(ScanError::EmptyName { at }),
-            Some(plain) if plain.len() <= MAX_PLAIN_NAME && !words::any(plain.as_bytes(), is_special) => {}
-            _ => self.has_plain_names = false,
-        }
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let end = words::find(bytes, start + 1, ends_plain_run);
+        let length = end - start - 1;
+        let name = if bytes.get(end) == Some(&b'"') && length <= MAX_PLAIN_NAME {
+            if length == 0 {
+                return Err(ScanError::EmptyName { at: start });
+            }
+            self.at = end + 1;
+            RawString { quoted: self.text.get(start..self.at).unwrap_or_default(), has_escapes: false }
+        } else {
+            self.has_plain_names = false;
+            self.string()?
+        };
         if self.peek() != Some(b':') {
             return Err(self.expected("`:`"));
         }
@@ -358,9 +365,9 @@ fn ends_run(word: Word) -> Word {
     word.equal(b'"') | word.equal(b'\\') | word.below(0x20)
 }
 
-/// What makes a name not plain: a slash, a control character, or no ASCII.
-fn is_special(word: Word) -> Word {
-    word.equal(b'/') | word.equal(0x7f) | word.below(0x20) | word.not_ascii()
+/// What ends a run of bytes in a name that is plain: also a slash, DEL, or what is no ASCII.
+fn ends_plain_run(word: Word) -> Word {
+    ends_run(word) | word.equal(b'/') | word.equal(0x7f) | word.not_ascii()
 }
 
 fn is_hex(digits: Option<&[u8]>) -> bool {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
 use ditto_connection::{Connection, Target, TopicSubscription};
 use ditto_placeholder::{KafkaAddress, Template};
+use ditto_protocol::KnownHeader;
 
 use crate::counters::TargetCounters;
 use crate::leaf::{Destination, HeaderName, Topic};
@@ -93,8 +94,9 @@ impl CompiledConnection {
     /// Whether the signal may go to this connection at all: not back to its origin (outbound.md §1, step 1), and an
     /// announcement about a connection only to that one.
     pub(crate) fn admits(&self, signal: &RoutedSignal) -> bool {
+        const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
         let is_origin =
-            signal.signal().headers().get("ditto-origin").is_some_and(|origin| origin.text() == *self.id);
+            signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
         !is_origin && (!matches!(signal.audience(), Audience::OwnConnection) || signal.is_about(&self.id))
     }
 }

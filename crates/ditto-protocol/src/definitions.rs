@@ -66,7 +66,7 @@ const fn header(name: &'static str, kind: HeaderKind, read: bool, written: bool)
 
 use HeaderKind::*;
 
-/// Sorted by length, then name, so that most names are decided by their length.
+/// Sorted by length, then name.
 static DEFINITIONS: [HeaderDefinition; 64] = numbered([
     header("etag", EntityTag, false, true),
     header("accept", Text, true, false),
@@ -144,29 +144,82 @@ const fn numbered(mut definitions: [HeaderDefinition; 64]) -> [HeaderDefinition;
     definitions
 }
 
-/// Longest known name, plus two: the table of [`starts`] has an end for each length.
-const LENGTHS: usize = 43;
+/// Place of the one definition whose name can be in a slot; [`NONE`] for a slot that no name is in.
+static SLOTS: [u8; 256] = slots();
 
-/// Where the names of each length start in [`DEFINITIONS`].
-static STARTS: [usize; LENGTHS] = starts();
+const NONE: u8 = u8::MAX;
+
+/// A slot of its own for each known name, in any case: its length and two of its letters, by factors that were searched
+/// for. A name that is added and shares a slot is refused by the compiler; then other factors are needed.
+#[expect(clippy::indexing_slicing, reason = "a name is not empty, and two thirds of it are within it")]
+const fn slot(name: &[u8]) -> u8 {
+    // Makes upper case letters lower case, and leaves lower case letters and hyphens alone.
+    const LOWER: u8 = 0x20;
+    let (first, inner) = (name[0] | LOWER, name[name.len() * 2 / 3] | LOWER);
+    (name.len() as u8)
+        .wrapping_mul(203)
+        .wrapping_add(first.wrapping_mul(87))
+        .wrapping_add(inner.wrapping_mul(16))
+}
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: out of bounds is a compile error")]
-const fn starts() -> [usize; LENGTHS] {
-    let mut starts = [0; LENGTHS];
-    let mut length = 0;
-    while length < LENGTHS {
-        while starts[length] < DEFINITIONS.len() && DEFINITIONS[starts[length]].name.len() < length {
-            starts[length] += 1;
-        }
-        length += 1;
+const fn slots() -> [u8; 256] {
+    let mut slots = [NONE; 256];
+    let mut index = 0;
+    while index < DEFINITIONS.len() {
+        let slot = slot(DEFINITIONS[index].name.as_bytes()) as usize;
+        assert!(slots[slot] == NONE, "two names share a slot");
+        slots[slot] = index as u8;
+        index += 1;
     }
-    starts
+    slots
 }
 
 /// The definition of a header by its name, in any case.
 pub fn header_definition(name: &str) -> Option<&'static HeaderDefinition> {
-    let (start, end) = (*STARTS.get(name.len())?, *STARTS.get(name.len() + 1)?);
-    DEFINITIONS.get(start..end)?.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+    if name.is_empty() {
+        return None;
+    }
+    let place = *SLOTS.get(usize::from(slot(name.as_bytes())))?;
+    let definition = DEFINITIONS.get(usize::from(place))?;
+    // Nearly always in lower case.
+    (definition.name == name || definition.name.eq_ignore_ascii_case(name)).then_some(definition)
+}
+
+/// A known header, looked up by the compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownHeader(u8);
+
+impl KnownHeader {
+    /// The header of this name, in lower case.
+    ///
+    /// # Panics
+    /// There is none. Use it in a constant: then the compiler says so.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler: out of bounds is a compile error"
+    )]
+    #[must_use]
+    pub const fn named(name: &'static str) -> Self {
+        let place = SLOTS[slot(name.as_bytes()) as usize];
+        let (name, known) = (name.as_bytes(), DEFINITIONS[place as usize].name.as_bytes());
+        assert!(name.len() == known.len(), "no known header has this name");
+        let mut at = 0;
+        while at < name.len() {
+            assert!(name[at] == known[at], "no known header has this name");
+            at += 1;
+        }
+        Self(place)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        DEFINITIONS.get(usize::from(self.0)).map_or("", |definition| definition.name)
+    }
+
+    /// A bit of its own among the known headers.
+    pub(crate) fn bit(self) -> u64 {
+        1 << self.0
+    }
 }
 
 impl HeaderDefinition {
@@ -195,13 +248,32 @@ impl HeaderDefinition {
         !self.read && !self.written
     }
 
+    pub(crate) fn known(&self) -> KnownHeader {
+        KnownHeader(self.index)
+    }
+
     /// A bit of its own among the known headers.
     pub(crate) fn bit(&self) -> u64 {
-        1 << self.index
+        self.known().bit()
     }
 
     pub(crate) fn is_label_list(&self) -> bool {
         self.kind == Labels
+    }
+
+    /// Checks a value that stands in a message as JSON and is well formed.
+    pub(crate) fn check_json(&self, json: &str) -> Result<(), ProtocolError> {
+        let is_right = match self.kind {
+            // An escape may be half a surrogate pair, which is no text: a look at the whole.
+            Array | Labels => {
+                json.starts_with('[')
+                    && !json.contains('\\')
+                    && RawArray::new(json).all(|element| element.starts_with('"'))
+            }
+            Object => json.starts_with('{'),
+            _ => false,
+        };
+        if is_right { Ok(()) } else { self.check(json) }
     }
 
     /// Checks a value of this header.
@@ -287,6 +359,10 @@ mod tests {
         for definition in DEFINITIONS.iter() {
             assert_eq!(header_definition(&definition.name.to_uppercase()), Some(definition));
         }
-        assert_eq!(header_definition("version"), None);
+        for unknown in ["", "version", "x", "ditto-read-subjectz"] {
+            assert_eq!(header_definition(unknown), None);
+        }
+        const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
+        assert_eq!(header_definition("Ditto-Origin").map(HeaderDefinition::known), Some(ORIGIN));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use ditto_json::{decode_string, write_string};
 
-use crate::definitions::{HeaderDefinition, header_definition};
+use crate::definitions::{HeaderDefinition, KnownHeader, header_definition};
 use crate::duration::parse_duration;
 use crate::envelope::{RawHeader, RawHeaders, wrong_type};
 use crate::error::ProtocolError;
@@ -80,6 +80,20 @@ impl<'h> Header<'h> {
     /// What the protocol says of this header; `None` for names that it does not know.
     pub fn definition(&self) -> Option<&'static HeaderDefinition> {
         self.entry.definition
+    }
+
+    /// Appends the name as a JSON string.
+    pub(crate) fn write_name(&self, out: &mut Vec<u8>) {
+        let name = self.name();
+        match self.entry.name {
+            // It stands in the message's JSON like this.
+            Piece::Span { .. } => {
+                out.push(b'"');
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'"');
+            }
+            Piece::Own(_) => write_string(out, name),
+        }
     }
 
     /// Whether it has this name, in any case.
@@ -161,8 +175,12 @@ impl Headers {
         let known = entries.iter().filter_map(|entry| entry.definition).fold(0, |known, it| known | it.bit());
         let headers = Self { text, entries, known };
         for header in headers.iter() {
-            if let Some(definition) = header.definition() {
-                definition.check(&header.text())?;
+            match header.definition() {
+                Some(definition) if header.entry.form == Form::Json => {
+                    definition.check_json(header.entry.value.of(&headers.text))?;
+                }
+                Some(definition) => definition.check(&header.text())?,
+                None => {}
             }
         }
         Ok(headers)
@@ -176,12 +194,22 @@ impl Headers {
     /// The header of that name, in any case.
     pub fn get(&self, name: &str) -> Option<Header<'_>> {
         match header_definition(name) {
-            Some(definition) if self.known & definition.bit() == 0 => None,
-            Some(definition) => {
-                self.iter().find(|header| header.definition().is_some_and(|it| it.bit() == definition.bit()))
-            }
+            Some(definition) => self.known(definition.known()),
             None => self.iter().find(|header| header.is_named(name)),
         }
+    }
+
+    /// A known header, if it is there.
+    pub fn known(&self, header: KnownHeader) -> Option<Header<'_>> {
+        if self.known & header.bit() == 0 {
+            return None;
+        }
+        self.iter().find(|it| it.definition().is_some_and(|definition| definition.known() == header))
+    }
+
+    /// The text of a known header.
+    pub fn known_text(&self, header: KnownHeader) -> Option<Cow<'_, str>> {
+        self.known(header).map(|header| header.text())
     }
 
     /// The text of the header of that name.
@@ -253,8 +281,7 @@ impl Headers {
                 return None;
             }
             if header.is_named("requested-acks") {
-                return external_labels(&self.requested_acks())
-                    .map(|labels| (header.name(), Cow::Owned(labels)));
+                return external_labels(&self.requested_acks()).map(|labels| (header.name(), labels));
             }
             Some((header.name(), header.text()))
         })
@@ -262,27 +289,27 @@ impl Headers {
 
     /// `correlation-id`.
     pub fn correlation_id(&self) -> Option<Header<'_>> {
-        self.get("correlation-id")
+        self.known(const { KnownHeader::named("correlation-id") })
     }
 
     /// `content-type`.
     pub fn content_type(&self) -> Option<Cow<'_, str>> {
-        self.text("content-type")
+        self.known_text(const { KnownHeader::named("content-type") })
     }
 
     /// `response-required`; true if absent.
     pub fn is_response_required(&self) -> bool {
-        self.text("response-required").is_none_or(|text| text != "false")
+        self.known_text(const { KnownHeader::named("response-required") }).is_none_or(|text| text != "false")
     }
 
     /// `timeout`, if given.
     pub fn timeout(&self) -> Option<Duration> {
-        self.text("timeout").and_then(|text| parse_duration(&text))
+        self.known_text(const { KnownHeader::named("timeout") }).and_then(|text| parse_duration(&text))
     }
 
     /// The labels of `requested-acks`; empty if absent.
     pub fn requested_acks(&self) -> Vec<String> {
-        match self.text("requested-acks") {
+        match self.known_text(const { KnownHeader::named("requested-acks") }) {
             Some(text) if text != "[]" => serde_json::from_str(&text).unwrap_or_default(),
             _ => Vec::new(),
         }
@@ -290,10 +317,13 @@ impl Headers {
 }
 
 /// The list as it is written outside: `None` if only built-in labels were in it; an empty one stays.
-pub(crate) fn external_labels(labels: &[String]) -> Option<String> {
+pub(crate) fn external_labels(labels: &[String]) -> Option<Cow<'static, str>> {
+    if labels.is_empty() {
+        return Some(Cow::Borrowed("[]"));
+    }
     let external: Vec<&String> =
         labels.iter().filter(|label| !AckLabel::BUILT_IN.contains(&label.as_str())).collect();
-    (labels.is_empty() || !external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default())
+    (!external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default().into())
 }
 
 /// A JSON array as it is; a comma list as JSON array of its trimmed items.

@@ -236,7 +236,7 @@ pub(crate) fn check_parts(namespace: &str, name: &str) -> Result<(), &'static st
     if !is_namespace(namespace) {
         return Err("the namespace is not made of words that start with a letter, joined by `.` or `-`");
     }
-    if name.is_empty() || name.contains('/') || has_forbidden(name) {
+    if name.is_empty() || has_forbidden_or_slash(name) {
         return Err("the name is empty, has a slash, a control character or one of U+007F to U+00FF");
     }
     if namespace.len() + name.len() >= MAX_LENGTH
@@ -247,24 +247,30 @@ pub(crate) fn check_parts(namespace: &str, name: &str) -> Result<(), &'static st
     Ok(())
 }
 
-fn has_forbidden(text: &str) -> bool {
+fn has_forbidden_or_slash(text: &str) -> bool {
     // Every forbidden character is a control byte, DEL, or starts with 0xC2 or 0xC3 in UTF-8.
-    text.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xc3)
+    text.bytes().any(|byte| byte < 0x20 || matches!(byte, b'/' | 0x7f | 0xc2 | 0xc3))
 }
 
+/// Words joined by `.` or `-`, or nothing.
 fn is_namespace(text: &str) -> bool {
-    text.is_empty()
-        || text.split(['.', '-']).all(|word| {
-            word.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
-                && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        })
+    let mut starts_word = true;
+    let is_legal = |byte: u8| {
+        let is_separator = matches!(byte, b'.' | b'-');
+        let is_in_place = match std::mem::replace(&mut starts_word, is_separator) {
+            true => byte.is_ascii_alphabetic(),
+            false => is_separator || byte.is_ascii_alphanumeric() || byte == b'_',
+        };
+        is_in_place
+    };
+    text.is_empty() || text.bytes().all(is_legal) && !starts_word
 }
 
 /// Checks a feature id or the name of an attribute or property.
 pub(crate) fn check_key(text: &str) -> Result<(), ProtocolError> {
     let why = if text.is_empty() {
         "it is empty"
-    } else if text.contains('/') || has_forbidden(text) {
+    } else if has_forbidden_or_slash(text) {
         "it has a slash, a control character or one of U+007F to U+00FF"
     } else if text.len() > MAX_LENGTH && text.encode_utf16().count() > MAX_LENGTH {
         "it is longer than 256 characters"
@@ -417,7 +423,7 @@ mod tests {
 
         #[test]
         fn the_byte_test_finds_the_same_characters(text in "\\PC*|[\u{0}-\u{17f}]*") {
-            prop_assert_eq!(has_forbidden(&text), text.chars().any(is_forbidden));
+            prop_assert_eq!(has_forbidden_or_slash(&text), text.chars().any(|c| c == '/' || is_forbidden(c)));
         }
     }
 }

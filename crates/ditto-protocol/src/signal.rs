@@ -7,6 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use ditto_json::JsonKind;
 
+use crate::definitions::KnownHeader;
 use crate::envelope::{Envelope, integer, object, string};
 use crate::error::{ErrorCode, ProtocolError};
 use crate::headers::Headers;
@@ -167,7 +168,7 @@ impl Signal {
         if topic.group == Group::Things && topic.criterion == Criterion::Events && revision.is_none() {
             return Err(missing("revision"));
         }
-        let is_live = match headers.get("channel") {
+        let is_live = match headers.known(const { KnownHeader::named("channel") }) {
             Some(channel) => channel.text().trim().eq_ignore_ascii_case("live"),
             None => topic.channel == Channel::Live,
         };
