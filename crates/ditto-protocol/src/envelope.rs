@@ -51,6 +51,7 @@ impl<'t> Envelope<'t> {
                 return Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `topic` is missing"));
             }
             _ => {
+                scanner.value().map_err(refusal)?;
                 return Err(ProtocolError::new(
                     ErrorCode::JSON_INVALID,
                     format!("a message is a json object, not `{}`", shorten(text)),
@@ -58,14 +59,10 @@ impl<'t> Envelope<'t> {
             }
         }
         let mut envelope = Self::default();
-        let scanned = scanner.object(|scanner, name| envelope.member(scanner, name));
-        scanned.and_then(|()| scanner.end()).map_err(|error| {
-            let code = match error {
-                ScanError::TooDeep { .. } => ErrorCode::MESSAGE_TOO_DEEP,
-                _ => ErrorCode::JSON_INVALID,
-            };
-            ProtocolError::new(code, error.to_string())
-        })?;
+        scanner
+            .object(|scanner, name| envelope.member(scanner, name))
+            .and_then(|()| scanner.end())
+            .map_err(refusal)?;
         Ok(envelope)
     }
 
@@ -93,6 +90,14 @@ impl<'t> Envelope<'t> {
         *member = Some(scanner.value()?.text()).filter(|raw| *raw != "null");
         Ok(())
     }
+}
+
+fn refusal(error: ScanError) -> ProtocolError {
+    let code = match error {
+        ScanError::TooDeep { .. } => ErrorCode::MESSAGE_TOO_DEEP,
+        _ => ErrorCode::JSON_INVALID,
+    };
+    ProtocolError::new(code, error.to_string())
 }
 
 impl<'t> RawHeaders<'t> {
