@@ -11,6 +11,6 @@ pub use self::{
     merge::{merge_objects, merge_patch},
     pointer::{JsonPointer, PointerError},
     raw::{JsonKind, RawArray, RawObject, decode_string, write_escaped, write_string},
-    scan::{RawJson, RawString, ScanError, Scanner},
+    scan::{Expected, RawJson, RawString, ScanError, ScanErrorKind, Scanner},
     selector::{FieldSelector, SelectorError, SelectorErrorKind},
 };

@@ -157,7 +157,8 @@ impl<'t> Iterator for RawArray<'t> {
 /// The text of a JSON string with its quotes; borrowed unless it has escapes. `None` if it is no well formed string.
 pub fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if !words::any(inner.as_bytes(), |word| word.equal(b'\\') | word.equal(b'"')) {
+    let is_escaped = |word: Word| word.equal(b'\\') | word.equal(b'"');
+    if words::find(inner.as_bytes(), 0, is_escaped) == inner.len() {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(raw).ok().map(Cow::Owned)
@@ -172,11 +173,10 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends `text` as it stands within a JSON string.
 pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
-    let needs_escape = |word: Word| word.equal(b'"') | word.equal(b'\\') | word.below(0x20);
     let bytes = text.as_bytes();
     let mut copied = 0;
     loop {
-        let at = words::find(bytes, copied, needs_escape);
+        let at = words::find(bytes, copied, Word::json_special);
         out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
         let escape = match bytes.get(at) {
             None => return,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ditto_json::{JsonKind, RawJson, RawString, ScanError, Scanner, decode_string};
+use ditto_json::{JsonKind, RawJson, RawString, ScanError, ScanErrorKind, Scanner, decode_string};
 use smallvec::SmallVec;
 
 use crate::error::{ErrorCode, ProtocolError};
@@ -93,8 +93,8 @@ impl<'t> Envelope<'t> {
 }
 
 fn refusal(error: ScanError) -> ProtocolError {
-    let code = match error {
-        ScanError::TooDeep { .. } => ErrorCode::MESSAGE_TOO_DEEP,
+    let code = match error.kind() {
+        ScanErrorKind::TooDeep => ErrorCode::MESSAGE_TOO_DEEP,
         _ => ErrorCode::JSON_INVALID,
     };
     ProtocolError::new(code, error.to_string())
