@@ -116,11 +116,10 @@ impl Intake {
                 return Err(refusal(FeedDrop::TooLarge, detail));
             }
         };
-        let mut signal = Signal::decode(text, &self.limits).map_err(|error| Refusal::from(&error))?;
+        let decode = if self.trusts { Signal::decode } else { Signal::decode_untrusted };
+        let mut signal = decode(text, &self.limits).map_err(|error| Refusal::from(&error))?;
         if self.trusts {
             overlay(signal.headers_mut(), record_headers)?;
-        } else {
-            signal.headers_mut().strip_internal();
         }
         let audience = self.audience(&signal)?;
         Ok(RoutedSignal::new(signal, audience))

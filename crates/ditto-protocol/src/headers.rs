@@ -150,8 +150,12 @@ impl Headers {
         Self::checked(ByteString::new(), entries)
     }
 
-    /// The headers of an envelope within `text`.
-    pub(crate) fn of_envelope(text: &ByteString, headers: RawHeaders<'_>) -> Result<Self, ProtocolError> {
+    /// The headers of an envelope within `text`, with or without those that only Ditto itself may set.
+    pub(crate) fn of_envelope(
+        text: &ByteString,
+        headers: RawHeaders<'_>,
+        keeps_internal: bool,
+    ) -> Result<Self, ProtocolError> {
         let members = match headers {
             RawHeaders::Members(members) => members,
             RawHeaders::Other(raw) => return Err(wrong_type("headers", "an object", raw)),
@@ -167,7 +171,11 @@ impl Headers {
             };
             Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), form)
         };
-        Self::checked(text.clone(), members.into_iter().map(entry).collect())
+        let mut entries: Vec<Entry> = members.into_iter().map(entry).collect();
+        if !keeps_internal {
+            entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
+        }
+        Self::checked(text.clone(), entries)
     }
 
     fn checked(text: ByteString, mut entries: Vec<Entry>) -> Result<Self, ProtocolError> {
@@ -241,18 +249,6 @@ impl Headers {
         let text = &self.text;
         self.entries.retain(|entry| !entry.is_named(text, name));
         self.known &= !header_definition(name).map_or(0, HeaderDefinition::bit);
-    }
-
-    /// Removes the headers that only Ditto itself may set, as if they had never been there.
-    pub fn strip_internal(&mut self) {
-        let Self { entries, known, .. } = self;
-        entries.retain(|entry| match entry.definition {
-            Some(definition) if definition.is_internal() => {
-                *known &= !definition.bit();
-                false
-            }
-            _ => true,
-        });
     }
 
     /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON.
@@ -393,12 +389,5 @@ mod tests {
         let headers = Headers::of_text(many).unwrap();
         assert_eq!(headers.iter().count(), 100_000);
         assert_eq!(headers.text("h99999").as_deref(), Some("199999"));
-    }
-
-    #[test]
-    fn internal_headers_can_be_stripped() {
-        let mut headers = Headers::of_text([("Ditto-Read-Subjects", "[]"), ("ditto-own", "x")]).unwrap();
-        headers.strip_internal();
-        assert_eq!(headers.iter().map(|h| h.name().to_owned()).collect::<Vec<_>>(), ["ditto-own"]);
     }
 }

@@ -126,6 +126,18 @@ impl Signal {
     /// # Errors
     /// The code that the reference answers with, or one of our limits'.
     pub fn decode(text: Bytes, limits: &Limits) -> Result<Self, ProtocolError> {
+        Self::decode_with(text, limits, true)
+    }
+
+    /// Decodes a message whose internal headers must not count: they are gone before anything looks at them.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_untrusted(text: Bytes, limits: &Limits) -> Result<Self, ProtocolError> {
+        Self::decode_with(text, limits, false)
+    }
+
+    fn decode_with(text: Bytes, limits: &Limits, keeps_internal: bool) -> Result<Self, ProtocolError> {
         if text.len() > limits.max_bytes {
             return Err(ProtocolError::new(
                 ErrorCode::MESSAGE_TOO_LARGE,
@@ -140,7 +152,7 @@ impl Signal {
             |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
         let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
         let headers = match envelope.headers.take() {
-            Some(raw) => Headers::of_envelope(&text, raw)?,
+            Some(raw) => Headers::of_envelope(&text, raw, keeps_internal)?,
             None => Headers::default(),
         };
         let topic = TopicPath::parse(&topic_text)?;
@@ -483,4 +495,20 @@ fn is_instant(text: &str) -> bool {
 
 fn two(text: &str, at: usize) -> u32 {
     text.get(at..at + 2).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_headers_of_an_untrusted_message_were_never_there() {
+        let text = r#"{"topic":"a/b/things/twin/events/deleted","path":"/","revision":1,
+            "headers":{"Ditto-Read-Subjects":"no list","ditto-own":"x"}}"#;
+        let names = |signal: Signal| signal.headers().iter().map(|h| h.name().to_owned()).collect::<Vec<_>>();
+        let signal = Signal::decode_untrusted(text.into(), &Limits::default());
+        assert_eq!(signal.map(names), Ok(vec!["ditto-own".to_owned()]));
+        let code = Signal::decode(text.into(), &Limits::default()).map(names).map_err(|error| error.code());
+        assert_eq!(code, Err(ErrorCode::HEADER_INVALID));
+    }
 }

@@ -260,8 +260,8 @@ impl ConsumerContext for Assignment {
 impl ClientContext for Assignment {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(facility, message, "librdkafka"),
-            _ => info!(facility, message, "librdkafka"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(facility, text = message, "librdkafka"),
+            _ => info!(facility, text = message, "librdkafka"),
         }
     }
 
