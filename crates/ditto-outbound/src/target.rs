@@ -42,6 +42,8 @@ pub struct CompiledTarget {
 pub(crate) enum Address {
     /// The same for each record.
     Fixed(Destination),
+    /// The topic is the same for each record, the key is resolved.
+    Key(Arc<str>, Template),
     /// Resolved for each record.
     Template(KafkaAddress),
 }
@@ -103,13 +105,14 @@ impl CompiledConnection {
 
 impl CompiledTarget {
     fn compile(connection_id: &Arc<str>, labels_of_connection: &Arc<[Box<str>]>, target: &Target) -> Self {
-        let address = match target.address().as_constant() {
-            Some(fixed) => Address::Fixed(Destination {
+        let address = match (target.address().as_constant(), target.address().as_fixed_topic()) {
+            (Some(fixed), _) => Address::Fixed(Destination {
                 topic: Topic::Fixed(fixed.topic.into()),
                 key: fixed.key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
                 partition: fixed.partition,
             }),
-            None => Address::Template(target.address().clone()),
+            (None, Some((topic, key))) => Address::Key(topic.into(), key),
+            (None, None) => Address::Template(target.address().clone()),
         };
         let headers = target.header_mapping().iter().map(|(name, template)| {
             let value = match template.as_constant() {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use ditto_json::{JsonKind, RawJson, RawString, ScanError, ScanErrorKind, Scanner, decode_string};
-use smallvec::SmallVec;
 
 use crate::error::{ErrorCode, ProtocolError};
+use crate::headers::Entry;
 use crate::id::shorten;
 
 /// Raw members of a message. Null counts as absent; of a member that occurs twice, the last one counts.
@@ -27,18 +27,10 @@ pub(crate) struct Envelope<'t> {
 /// The member `headers`.
 #[derive(Debug)]
 pub(crate) enum RawHeaders<'t> {
-    /// Names and values in the order of the text.
-    Members(SmallVec<[(RawString<'t>, RawHeader<'t>); 12]>),
+    /// In the order of the text.
+    Members(Vec<Entry>),
     /// No object.
     Other(&'t str),
-}
-
-/// The value of a header.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum RawHeader<'t> {
-    String(RawString<'t>),
-    /// Any other value but null, which counts as absent.
-    Json(&'t str),
 }
 
 impl<'t> Envelope<'t> {
@@ -87,7 +79,8 @@ impl<'t> Envelope<'t> {
             }
             _ => return scanner.value().map(drop),
         };
-        *member = Some(scanner.value()?.text()).filter(|raw| *raw != "null");
+        let value = scanner.value()?;
+        *member = if value.is_null() { None } else { Some(value.text()) };
         Ok(())
     }
 }
@@ -104,17 +97,19 @@ impl<'t> RawHeaders<'t> {
     /// `None` for null.
     fn scan(scanner: &mut Scanner<'t>) -> Result<Option<Self>, ScanError> {
         if scanner.peek() != Some(b'{') {
-            let value = scanner.value()?.text();
-            return Ok((value != "null").then_some(Self::Other(value)));
+            let value = scanner.value()?;
+            return Ok((!value.is_null()).then_some(Self::Other(value.text())));
         }
-        let mut members = SmallVec::new();
+        // Messages of Ditto have about ten.
+        let mut members = Vec::with_capacity(12);
         scanner.object(|scanner, name| {
-            let value = match scanner.peek() {
-                Some(b'"') => RawHeader::String(scanner.string()?),
-                _ => RawHeader::Json(scanner.value()?.text()),
-            };
-            if !matches!(value, RawHeader::Json("null")) {
-                members.push((name, value));
+            if scanner.peek() == Some(b'"') {
+                members.push(Entry::of_string(name, scanner.string()?));
+                return Ok(());
+            }
+            let value = scanner.value()?;
+            if !value.is_null() {
+                members.push(Entry::of_json(name, value));
             }
             Ok(())
         })?;

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ditto_json::{decode_string, write_string};
+use ditto_json::{RawJson, RawString, decode_string, write_string};
 
 use crate::definitions::{HeaderDefinition, KnownHeader, header_definition};
 use crate::duration::parse_duration;
-use crate::envelope::{RawHeader, RawHeaders, wrong_type};
+use crate::envelope::{RawHeaders, wrong_type};
 use crate::error::ProtocolError;
 use crate::id::AckLabel;
 use crate::piece::Piece;
@@ -26,8 +27,9 @@ pub struct Headers {
     known: u64,
 }
 
+/// A header in a message, or beside it.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(crate) struct Entry {
     name: Piece,
     value: Piece,
     form: Form,
@@ -121,6 +123,30 @@ impl<'h> Header<'h> {
 }
 
 impl Entry {
+    /// A header of a message whose value is a string.
+    pub(crate) fn of_string(name: RawString<'_>, value: RawString<'_>) -> Self {
+        match value.plain_place() {
+            Some(place) => Self::of_message(name, place, Form::Plain),
+            None => Self::of_message(name, value.place(), Form::Escaped),
+        }
+    }
+
+    /// A header of a message whose value is no string.
+    pub(crate) fn of_json(name: RawString<'_>, value: RawJson<'_>) -> Self {
+        Self::of_message(name, value.place(), Form::Json)
+    }
+
+    fn of_message(name: RawString<'_>, value: Range<usize>, form: Form) -> Self {
+        let (definition, name) = match (name.plain(), name.plain_place()) {
+            (Some(text), Some(place)) => (header_definition(text), Piece::at(place)),
+            _ => {
+                let text = name.decode().unwrap_or(Cow::Borrowed(name.quoted())).into_owned();
+                (header_definition(&text), Piece::Own(text.into()))
+            }
+        };
+        Self { name, value: Piece::at(value), form, definition }
+    }
+
     fn new(text: &str, name: Piece, value: Piece, form: Form) -> Self {
         let definition = header_definition(name.of(text));
         Self { name, value, form, definition }
@@ -156,22 +182,10 @@ impl Headers {
         headers: RawHeaders<'_>,
         keeps_internal: bool,
     ) -> Result<Self, ProtocolError> {
-        let members = match headers {
-            RawHeaders::Members(members) => members,
+        let mut entries = match headers {
+            RawHeaders::Members(entries) => entries,
             RawHeaders::Other(raw) => return Err(wrong_type("headers", "an object", raw)),
         };
-        let entry = |(name, value): (ditto_json::RawString<'_>, RawHeader<'_>)| {
-            let name = Piece::in_text(text, name.decode().unwrap_or(Cow::Borrowed(name.quoted())));
-            let (value, form) = match value {
-                RawHeader::String(value) => match value.plain() {
-                    Some(plain) => (plain, Form::Plain),
-                    None => (value.quoted(), Form::Escaped),
-                },
-                RawHeader::Json(value) => (value, Form::Json),
-            };
-            Entry::new(text, name, Piece::in_text(text, Cow::Borrowed(value)), form)
-        };
-        let mut entries: Vec<Entry> = members.into_iter().map(entry).collect();
         if !keeps_internal {
             entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
         }

@@ -138,7 +138,8 @@ impl Signal {
     }
 
     fn decode_with(text: Bytes, limits: &Limits, keeps_internal: bool) -> Result<Self, ProtocolError> {
-        if text.len() > limits.max_bytes {
+        // Offsets into it have 32 bits.
+        if text.len() > limits.max_bytes.min(u32::MAX as usize) {
             return Err(ProtocolError::new(
                 ErrorCode::MESSAGE_TOO_LARGE,
                 format!("the message has {} bytes, more than {}", text.len(), limits.max_bytes),
@@ -470,31 +471,34 @@ fn check_merge_type(headers: &Headers) -> Result<(), ProtocolError> {
 
 /// Whether a text is an instant. Those with UTC and up to nine digits, which is what Ditto writes, are told by shape.
 fn is_instant(text: &str) -> bool {
-    let shape = |at: usize, byte: u8| match at {
-        4 | 7 => byte == b'-',
-        10 => byte == b'T',
-        13 | 16 => byte == b':',
-        _ => byte.is_ascii_digit(),
-    };
-    let plain = text.strip_suffix('Z').map(|text| text.split_once('.').unwrap_or((text, "0"))).is_some_and(
-        |(seconds, fraction)| {
-            seconds.len() == 19
-                && seconds.bytes().enumerate().all(|(at, byte)| shape(at, byte))
-                && (1..=9).contains(&fraction.len())
-                && fraction.bytes().all(|byte| byte.is_ascii_digit())
-        },
-    );
-    plain
-        && two(text, 5) <= 12
-        && two(text, 8) <= 31
-        && two(text, 11) < 24
-        && two(text, 14) < 60
-        && two(text, 17) < 60
-        || text.parse::<jiff::Timestamp>().is_ok()
+    is_plain_instant(text.as_bytes()) || text.parse::<jiff::Timestamp>().is_ok()
 }
 
-fn two(text: &str, at: usize) -> u32 {
-    text.get(at..at + 2).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
+/// `2024-05-06T07:08:09Z`, with or without 1 to 9 digits of a second.
+fn is_plain_instant(text: &[u8]) -> bool {
+    let Some((seconds, fraction)) = text.split_first_chunk::<19>() else { return false };
+    let two = |tens: u8, ones: u8| match (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0')) {
+        (tens @ 0..=9, ones @ 0..=9) => tens * 10 + ones,
+        _ => u8::MAX,
+    };
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] = *seconds
+    else {
+        return false;
+    };
+    let has_fraction = match fraction {
+        [b'Z'] => true,
+        [b'.', digits @ .., b'Z'] => (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    has_fraction
+        && two(y1, y2) < 100
+        && two(y3, y4) < 100
+        // Months have different ends: the last days are left to the parser.
+        && (1..=12).contains(&two(m1, m2))
+        && (1..=28).contains(&two(d1, d2))
+        && two(h1, h2) < 24
+        && two(n1, n2) < 60
+        && two(s1, s2) < 60
 }
 
 #[cfg(test)]
