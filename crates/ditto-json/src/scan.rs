@@ -297,6 +297,11 @@ impl<'t> Scanner<'t> {
         self.rest_of_string(self.at)
     }
 
+    /// Byte offset of what comes next.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
     /// Nothing but blanks may follow.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The members of a message, found in one scan (protocol.md §2).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ditto_json::{JsonKind, RawJson, RawString, ScanError, ScanErrorKind, Scanner, decode_string};
 
@@ -22,6 +23,10 @@ pub(crate) struct Envelope<'t> {
     pub(crate) revision: Option<&'t str>,
     pub(crate) timestamp: Option<&'t str>,
     pub(crate) metadata: Option<&'t str>,
+    /// Where the value of `headers` stands.
+    pub(crate) headers_place: Option<Range<usize>>,
+    /// Whether a member is unknown, null, there twice, or read but never written.
+    pub(crate) is_unusual: bool,
 }
 
 /// The member `headers`.
@@ -63,23 +68,33 @@ impl<'t> Envelope<'t> {
         let member = match &*name {
             "topic" => &mut self.topic,
             "path" => &mut self.path,
-            "fields" => &mut self.fields,
             "extra" => &mut self.extra,
             "status" => &mut self.status,
             "revision" => &mut self.revision,
             "timestamp" => &mut self.timestamp,
-            "metadata" => &mut self.metadata,
             "headers" => {
-                self.headers = RawHeaders::scan(scanner)?;
+                self.is_unusual |= self.headers_place.is_some();
+                let (headers, place) = RawHeaders::scan(scanner)?;
+                (self.headers, self.headers_place) = (headers, Some(place));
                 return Ok(());
             }
             "value" => {
+                self.is_unusual |= self.value.is_some();
                 self.value = Some(scanner.value()?);
                 return Ok(());
             }
-            _ => return scanner.value().map(drop),
+            other => {
+                // Read, and not written back.
+                self.is_unusual = true;
+                match other {
+                    "fields" => &mut self.fields,
+                    "metadata" => &mut self.metadata,
+                    _ => return scanner.value().map(drop),
+                }
+            }
         };
         let value = scanner.value()?;
+        self.is_unusual |= member.is_some() || value.is_null();
         *member = if value.is_null() { None } else { Some(value.text()) };
         Ok(())
     }
@@ -94,11 +109,13 @@ fn refusal(error: ScanError) -> ProtocolError {
 }
 
 impl<'t> RawHeaders<'t> {
-    /// `None` for null.
-    fn scan(scanner: &mut Scanner<'t>) -> Result<Option<Self>, ScanError> {
-        if scanner.peek() != Some(b'{') {
+    /// `None` for null; and where it stands.
+    fn scan(scanner: &mut Scanner<'t>) -> Result<(Option<Self>, Range<usize>), ScanError> {
+        let is_object = scanner.peek() == Some(b'{');
+        let start = scanner.offset();
+        if !is_object {
             let value = scanner.value()?;
-            return Ok((!value.is_null()).then_some(Self::Other(value.text())));
+            return Ok(((!value.is_null()).then_some(Self::Other(value.text())), value.place()));
         }
         // Messages of Ditto have about ten.
         let mut members = Vec::with_capacity(12);
@@ -113,7 +130,7 @@ impl<'t> RawHeaders<'t> {
             }
             Ok(())
         })?;
-        Ok(Some(Self::Members(members)))
+        Ok((Some(Self::Members(members)), start..scanner.offset()))
     }
 }
 

@@ -103,21 +103,39 @@ impl<'h> Header<'h> {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// Appends the value as it is written outside: with the type that its definition gives it.
-    pub(crate) fn write_value(&self, out: &mut Vec<u8>) {
+    /// Appends name and value as they are written outside: the value with the type that its definition gives it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let value = self.entry.value.of(self.text);
-        if self.definition().is_some_and(|definition| definition.kind().is_json()) {
-            out.extend_from_slice(self.text().as_bytes());
-            return;
-        }
-        match self.entry.form {
-            Form::Plain => {
-                out.push(b'"');
-                out.extend_from_slice(value.as_bytes());
-                out.push(b'"');
+        let is_json = self.definition().is_some_and(|definition| definition.kind().is_json());
+        // Where both stand in the message one after the other, and the value has its type, they are copied as one.
+        let end = match (self.entry.form, is_json) {
+            (Form::Plain, false) => 1,
+            (Form::Json, true) => 0,
+            (form, _) => {
+                self.write_name(out);
+                out.push(b':');
+                match form {
+                    _ if is_json => out.extend_from_slice(self.text().as_bytes()),
+                    Form::Escaped => out.extend_from_slice(value.as_bytes()),
+                    _ => write_string(out, value),
+                }
+                return;
             }
-            Form::Escaped => out.extend_from_slice(value.as_bytes()),
-            Form::Text | Form::Json => write_string(out, value),
+        };
+        let both = match (&self.entry.name, &self.entry.value) {
+            (Piece::Span { start, .. }, Piece::Span { end: value_end, .. }) => {
+                let (start, value_end) = (*start as usize, *value_end as usize);
+                start.checked_sub(1).and_then(|start| self.text.get(start..value_end + end))
+            }
+            _ => None,
+        };
+        match both {
+            Some(both) => out.extend_from_slice(both.as_bytes()),
+            None => {
+                self.write_name(out);
+                out.push(b':');
+                if is_json { out.extend_from_slice(value.as_bytes()) } else { write_string(out, value) }
+            }
         }
     }
 }
@@ -378,6 +396,8 @@ fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
             Some(first) => {
                 first.value = entry.value;
                 first.form = entry.form;
+                // Name and value do not stand together any more.
+                first.name = Piece::Own(first.name.of(text).into());
             }
             None => kept.push(entry),
         }

@@ -17,6 +17,7 @@ use crate::piece::Piece;
 use crate::resource::ThingResource;
 use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicParts, TopicPath};
 use crate::value;
+use crate::write::is_canonical_instant;
 
 /// Bounds of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Signal {
     status: Option<u16>,
     revision: Option<i64>,
     headers: Headers,
+    /// Where they stand in the text, if all of the text but them is written as it is.
+    headers_place: Option<Piece>,
     kind: Kind,
     /// The header `channel` decides where it differs from the topic.
     is_live: bool,
@@ -186,6 +189,8 @@ impl Signal {
             None => topic.channel == Channel::Live,
         };
         let value = envelope.value.map(|value| Cow::Borrowed(value.text()));
+        let is_usual = !envelope.is_unusual && envelope.status.is_some() == status.is_some();
+        let headers_place = envelope.headers_place.take().filter(|_| is_usual).map(Piece::at);
         drop(envelope);
         let piece = |part: Option<Cow<'_, str>>| part.map(|part| Piece::in_text(&text, part));
         Ok(Self {
@@ -199,6 +204,7 @@ impl Signal {
             status,
             revision,
             headers,
+            headers_place,
             kind,
             is_live,
             text,
@@ -220,12 +226,23 @@ impl Signal {
         self.parts.of(self.topic())
     }
 
-    /// The topic as it stands in the message, if it is written exactly so.
-    pub(crate) fn written_topic(&self) -> Option<&str> {
-        let topic = self.topic_path();
-        let keeps_channel = topic.channel != Channel::Twin && topic.channel != Channel::Live
-            || self.is_live == (topic.channel == Channel::Live);
-        (keeps_channel && self.parts.is_canonical && self.topic.is_span()).then(|| self.topic())
+    /// What stands before and after the members of `headers`, if both are written exactly so.
+    pub(crate) fn around_headers(&self) -> Option<(&str, &str)> {
+        // Of other categories values may be completed, those of messages depend on their content type.
+        let is_verbatim = self.kind.category == Category::Event
+            && self.parts.is_canonical
+            && self.is_live == (self.parts.channel() == Channel::Live)
+            && self.topic.is_span()
+            && self.path.is_span()
+            && matches!(canonical_path(self.path()), Cow::Borrowed(path) if path.len() == self.path().len())
+            && self.timestamp().is_none_or(is_canonical_instant);
+        match self.headers_place.as_ref().filter(|_| is_verbatim)? {
+            Piece::Span { start, end } => {
+                let (start, end) = (*start as usize, *end as usize);
+                Some((self.text.get(..start + 1)?, self.text.get(end.checked_sub(1)?..)?))
+            }
+            Piece::Own(_) => None,
+        }
     }
 
     /// The path as it was received.

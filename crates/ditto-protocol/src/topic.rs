@@ -229,6 +229,10 @@ impl TopicParts {
         }
     }
 
+    pub(crate) fn channel(&self) -> Channel {
+        self.words.channel
+    }
+
     /// Together with the text of the topic.
     pub(crate) fn of(self, topic: &str) -> TopicPath<'_> {
         TopicPath {

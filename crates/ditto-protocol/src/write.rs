@@ -32,6 +32,11 @@ impl Signal {
     /// signals `channel`, messages what their topic and path say, and a value without content type gets one.
     pub fn write(&self, written: &Written<'_>, out: &mut Vec<u8>) {
         out.reserve(self.text().len() + 160);
+        if let Some((before, after)) = self.around_headers() {
+            out.extend_from_slice(before.as_bytes());
+            self.write_headers(written, out);
+            return out.extend_from_slice(after.as_bytes());
+        }
         out.extend_from_slice(b"{\"topic\":\"");
         self.write_topic(out);
         out.extend_from_slice(b"\",\"headers\":{");
@@ -63,9 +68,6 @@ impl Signal {
 
     /// The header `channel` decides the channel of the topic.
     fn write_topic(&self, out: &mut Vec<u8>) {
-        if let Some(topic) = self.written_topic() {
-            return out.extend_from_slice(topic.as_bytes());
-        }
         let topic = self.topic_path();
         let slash_then = |out: &mut Vec<u8>, part: &str| {
             out.push(b'/');
@@ -112,9 +114,7 @@ impl Signal {
             }
             if known != Some(REQUESTED_ACKS) {
                 separate(out);
-                header.write_name(out);
-                out.push(b':');
-                header.write_value(out);
+                header.write(out);
                 continue;
             }
             let sent;
@@ -266,15 +266,18 @@ impl PayloadKind {
     }
 }
 
+/// Whether an instant is written as it is: UTC, with 0, 3, 6 or 9 digits of a second.
+pub(crate) fn is_canonical_instant(text: &str) -> bool {
+    match (text.len(), text.as_bytes().get(19)) {
+        (20, Some(b'Z')) => true,
+        (24 | 28 | 30, Some(b'.')) => text.ends_with('Z') && !text.ends_with("000Z"),
+        _ => false,
+    }
+}
+
 /// Appends an instant as JSON string in the reference's form: UTC, with 0, 3, 6 or 9 digits of a second.
 fn write_instant(text: &str, out: &mut Vec<u8>) {
-    let digits =
-        text.strip_suffix('Z').and_then(|text| text.split_once('.')).map(|(_, fraction)| fraction.len());
-    let canonical = match digits {
-        None => text.len() == 20 && text.ends_with('Z'),
-        Some(digits) => matches!(digits, 3 | 6 | 9) && !text.ends_with("000Z"),
-    };
-    if canonical {
+    if is_canonical_instant(text) {
         write_string(out, text);
         return;
     }
