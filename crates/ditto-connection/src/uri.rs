@@ -104,7 +104,7 @@ impl ConnectionUri {
                 Some((user, password)) if !user.is_empty() && !password.is_empty() => {
                     Some(Credentials { username: decode(user)?, password: decode(password)?.into() })
                 }
-                // The reference silently connects without credentials, or with an empty half (ADR 2).
+                // The reference silently connects without credentials, or with an empty half (docs/differences.md).
                 _ => {
                     return error(
                         "it has half of the credentials only",

@@ -5,13 +5,14 @@ use std::future::poll_fn;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use ditto_kafka::{Bounds, ClientError, ProducerPool, ProducerSettings, Publisher, Record, Token};
 use ditto_outbound::AcknowledgementSink;
 use ditto_protocol::Acknowledgements;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
+
+use crate::app::Grace;
 
 /// Acknowledgements as lines of Ditto Protocol JSON. Clones write to the same place.
 #[derive(Clone)]
@@ -56,7 +57,7 @@ impl KafkaAcknowledgements {
         pool: &ProducerPool,
         settings: &ProducerSettings,
         topic: String,
-        grace: Duration,
+        grace: Grace,
     ) -> Result<(Self, tokio::task::JoinHandle<()>), ClientError> {
         let publisher = pool.publisher(settings, Bounds::default())?;
         let (queue, waiting) = mpsc::channel(QUEUE);
@@ -77,20 +78,20 @@ async fn publish(
     mut publisher: Publisher,
     topic: String,
     mut waiting: mpsc::Receiver<Acknowledgements>,
-    grace: Duration,
+    grace: Grace,
 ) {
     let mut completions = Vec::new();
     let mut payload = Vec::new();
     while let Some(acknowledgements) = waiting.recv().await {
+        payload.clear();
+        acknowledgements.write(&mut payload);
         poll_fn(|cx| {
-            // Completions give the room back.
-            let _any = publisher.poll_completions(cx, &mut completions);
-            publisher.poll_ready(cx, 4 << 10)
+            // Completions give the room back; only an answer that there are none leaves a waker.
+            while publisher.poll_completions(cx, &mut completions).is_ready() {}
+            publisher.poll_ready(cx, payload.len())
         })
         .await;
         log_failures(&mut completions);
-        payload.clear();
-        acknowledgements.write(&mut payload);
         let entity = acknowledgements.entity_id();
         let record = Record::to(&topic)
             .key(entity.as_bytes())
@@ -100,7 +101,7 @@ async fn publish(
             error!(%error, entity, topic, "acknowledgement not published");
         }
     }
-    if !publisher.flush(grace).await {
+    if !publisher.flush(grace.left()).await {
         warn!(topic, in_flight = publisher.in_flight(), "acknowledgements still on their way at the end");
     }
     let _none = poll_fn(|cx| std::task::Poll::Ready(publisher.poll_completions(cx, &mut completions))).await;

@@ -1,8 +1,8 @@
 //! The service: built, running, stopped.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use ditto_connection::Connection;
 use ditto_kafka::{
@@ -109,7 +109,7 @@ impl App {
             pool: ProducerPool::new(),
             lanes: JoinSet::new(),
             report: Report::default(),
-            grace: self.config.grace,
+            grace: Grace::new(self.config.grace),
             stop: stop.clone(),
             acknowledgements: None,
         };
@@ -131,8 +131,12 @@ impl App {
                 running.add_lane("ndjson", &self.compiled(), lane.counters());
                 let bound = running.bound();
                 running.lanes.spawn(async move {
-                    bound.drain(lane).await;
-                    Ok(())
+                    match bound.drain(lane).await {
+                        Some(feed) => {
+                            feed.failure().map_err(|error| AppError::File(path.display().to_string(), error))
+                        }
+                        None => Ok(()),
+                    }
                 });
             }
             FeedConfig::Kafka { cluster, topics, group_id, start_at, acknowledgement_topic } => {
@@ -158,11 +162,11 @@ impl App {
                     let lane = Lane::new(feed, intake, vec![(compiled.clone(), leaf)], sink);
                     running.add_lane(&id, std::slice::from_ref(compiled), lane.counters());
                     let bound = running.bound();
-                    let deadline = self.config.grace;
+                    let grace = running.grace.clone();
                     running.lanes.spawn(async move {
                         match bound.drain(lane).await {
                             Some(feed) => {
-                                feed.close(deadline).await.map_err(|error| AppError::Client(id, error))
+                                feed.close(grace.left()).await.map_err(|error| AppError::Client(id, error))
                             }
                             None => Ok(()),
                         }
@@ -209,15 +213,34 @@ pub struct Running {
     pool: ProducerPool,
     lanes: JoinSet<Result<(), AppError>>,
     report: Report,
-    grace: Duration,
+    grace: Grace,
     stop: CancellationToken,
     acknowledgements: Option<JoinHandle<()>>,
+}
+
+/// The time that a stop may take, over all its steps.
+#[derive(Debug, Clone)]
+pub(crate) struct Grace {
+    total: Duration,
+    until: Arc<OnceLock<Instant>>,
+}
+
+impl Grace {
+    fn new(total: Duration) -> Self {
+        Self { total, until: Arc::default() }
+    }
+
+    /// What is left of it; it begins when somebody first asks.
+    pub(crate) fn left(&self) -> Duration {
+        let until = self.until.get_or_init(|| Instant::now() + self.total);
+        until.saturating_duration_since(Instant::now())
+    }
 }
 
 /// What bounds the end of a lane.
 struct Bound {
     stop: CancellationToken,
-    grace: Duration,
+    grace: Grace,
 }
 
 impl Bound {
@@ -225,12 +248,12 @@ impl Bound {
     async fn drain<F: Feed>(self, lane: Lane<F, KafkaLeaf>) -> Option<F> {
         let overdue = async {
             self.stop.cancelled().await;
-            tokio::time::sleep(self.grace).await;
+            tokio::time::sleep(self.grace.left()).await;
         };
         tokio::select! {
             feed = lane.run() => Some(feed),
             () = overdue => {
-                warn!(grace = ?self.grace, "stopped before everything was sent; a replayable feed hands it out again");
+                warn!(grace = ?self.grace.total, "stopped before everything was sent; a replayable feed hands it out again");
                 None
             }
         }
@@ -243,7 +266,7 @@ impl Running {
     }
 
     fn bound(&self) -> Bound {
-        Bound { stop: self.stop.clone(), grace: self.grace }
+        Bound { stop: self.stop.clone(), grace: self.grace.clone() }
     }
 
     fn acknowledge_to(
@@ -252,7 +275,7 @@ impl Running {
         topic: String,
     ) -> Result<KafkaAcknowledgements, AppError> {
         let settings = ProducerSettings::new(cluster.clone(), "ditto-connectivity-acks");
-        let (sink, task) = KafkaAcknowledgements::start(&self.pool, &settings, topic, self.grace)
+        let (sink, task) = KafkaAcknowledgements::start(&self.pool, &settings, topic, self.grace.clone())
             .map_err(|error| AppError::Client("the acknowledgements".to_owned(), error))?;
         self.acknowledgements = Some(task);
         Ok(sink)
@@ -278,9 +301,13 @@ impl Running {
         }
         // Order matters: lanes hold sinks and publishers; with them gone the last records go out.
         if let Some(acknowledgements) = self.acknowledgements.take() {
-            let _ended = acknowledgements.await;
+            let stopped = acknowledgements.abort_handle();
+            if tokio::time::timeout(self.grace.left(), acknowledgements).await.is_err() {
+                warn!("stopped before every acknowledgement was sent");
+                stopped.abort();
+            }
         }
-        let open = self.pool.closed(self.grace).await;
+        let open = self.pool.closed(self.grace.left()).await;
         if open > 0 {
             warn!(producers = open, "producers did not end in time");
         }

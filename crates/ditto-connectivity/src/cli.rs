@@ -26,7 +26,7 @@ pub fn main() -> ExitCode {
 /// Publishes the signals of Eclipse Ditto to Apache Kafka.
 ///
 /// Exit codes: 0 ended as asked; 1 signals failed, or the quickstart got other records than due; 64 wrong usage;
-/// 69 a file or a client is not available; 70 a bug; 78 wrong configuration.
+/// 69 a file or a client is not available; 70 a bug; 78 wrong configuration; 130 ended at once by a second signal.
 #[derive(Debug, Parser)]
 #[command(name = "ditto-connectivity", version)]
 pub struct Cli {

@@ -13,6 +13,8 @@ use ditto_protocol::Limits;
 use secrecy::SecretString;
 use toml::de::DeTable;
 
+use crate::telemetry;
+
 pub use self::interpolate::Variables;
 use self::section::{Document, Section};
 
@@ -164,12 +166,7 @@ impl Config {
         let producer = producer(&mut section);
         section.end();
         let mut section = root.optional_section("log");
-        let log = LogConfig {
-            level: section.text("level").unwrap_or_else(|| LogConfig::default().level),
-            format: section
-                .choice("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)])
-                .unwrap_or(LogFormat::Human),
-        };
+        let log = log(&mut section);
         section.end();
         root.end();
         match (connections, feed, document.into_errors()) {
@@ -179,6 +176,19 @@ impl Config {
             (_, _, errors) => Err(errors),
         }
     }
+}
+
+/// Longest time that a batch may wait.
+const MAX_LINGER: Duration = Duration::from_secs(5);
+
+fn log(section: &mut Section<'_>) -> LogConfig {
+    let default = LogConfig::default();
+    let level = section.text("level").unwrap_or(default.level);
+    if let Err(why) = telemetry::filter(&level) {
+        section.refuse("level", &format!("`{level}` is no level and no filter: {why}"));
+    }
+    let formats = [("human", LogFormat::Human), ("json", LogFormat::Json)];
+    LogConfig { level, format: section.choice("format", &formats).unwrap_or(default.format) }
 }
 
 fn producer(section: &mut Section<'_>) -> ProducerConfig {
@@ -191,10 +201,14 @@ fn producer(section: &mut Section<'_>) -> ProducerConfig {
         ("zstd", Compression::Zstd),
     ];
     let partitionings = [("round-robin", Partitioning::RoundRobin), ("sticky", Partitioning::Sticky)];
+    let linger = section.duration("linger", default.linger);
+    if linger > MAX_LINGER {
+        section.refuse("linger", "is above 5s, half the time that a signal of an NDJSON feed has");
+    }
     ProducerConfig {
         partitioning: section.choice("partitioning", &partitionings).unwrap_or(default.partitioning),
         compression: section.choice("compression", &compressions).unwrap_or(default.compression),
-        linger: section.duration("linger", default.linger),
+        linger,
     }
 }
 
@@ -215,8 +229,10 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
     }
     let bootstrap_servers = section.required_text("bootstrap_servers", "list brokers as host:port");
     let topics = section.list("topics");
-    if topics.as_ref().is_none_or(Vec::is_empty) {
-        section.missing("topics", "list the topics to read");
+    match &topics {
+        Some(topics) if topics.is_empty() => section.refuse("topics", "is empty; list the topics to read"),
+        None if !section.has("topics") => section.missing("topics", "list the topics to read"),
+        _ => {}
     }
     let group_id = section.text("group_id").unwrap_or_else(|| "ditto-connectivity".to_owned());
     let start_at = section
@@ -224,15 +240,16 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         .unwrap_or(StartAt::Latest);
     let acknowledgement_topic = section.text("acks_topic");
     let security = security(section, folder);
-    let feed = bootstrap_servers.zip(topics).map(|(servers, topics)| FeedConfig::Kafka {
-        cluster: ClusterSettings {
-            bootstrap_servers: servers
-                .split([',', ' '])
-                .filter(|server| !server.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            security,
-        },
+    let bootstrap_servers = bootstrap_servers.map(|servers| {
+        let servers: Vec<String> =
+            servers.split([',', ' ']).filter(|server| !server.is_empty()).map(str::to_owned).collect();
+        if servers.is_empty() {
+            section.refuse("bootstrap_servers", "names no broker; list brokers as host:port");
+        }
+        servers
+    });
+    let feed = bootstrap_servers.zip(topics).map(|(bootstrap_servers, topics)| FeedConfig::Kafka {
+        cluster: ClusterSettings { bootstrap_servers, security },
         topics,
         group_id,
         start_at,
@@ -274,7 +291,12 @@ fn security(section: &mut Section<'_>, folder: &Path) -> Security {
     let mechanism = section.choice("sasl_mechanism", &mechanisms).unwrap_or(SaslMechanism::Plain);
     let sasl = match (username, password) {
         (Some(username), Some(password)) => Some(Sasl { mechanism, username, password }),
-        (None, None) => None,
+        (None, None) => {
+            if section.has("sasl_mechanism") {
+                section.refuse("sasl_mechanism", "has no effect without username and password");
+            }
+            None
+        }
         (Some(_), None) => {
             section.refuse("username", "needs a password beside it");
             None

@@ -12,3 +12,5 @@ pub const UNAVAILABLE: u8 = 69;
 pub const INTERNAL: u8 = 70;
 /// The configuration or every definition is wrong.
 pub const CONFIG: u8 = 78;
+/// Ended at once by a second signal; what was in flight comes again from a replayable feed.
+pub const INTERRUPTED: u8 = 130;

@@ -21,7 +21,7 @@ use self::screen::Screen;
 use crate::app::{App, AppError, Clusters, Running};
 use crate::cli::QuickstartArgs;
 use crate::config::{Config, FeedConfig, LogConfig, ProducerConfig};
-use crate::run::{runtime, stop_on_signals};
+use crate::run::{chain, code_of, runtime, stop_on_signals};
 use crate::{exit, telemetry};
 
 /// The reference's own example, as its users' guide has it, and two more.
@@ -46,13 +46,14 @@ enum QuickstartError {
     Runtime(#[from] std::io::Error),
     #[error("{0} signals were not done within {1:?}")]
     TooSlow(u64, Duration),
+    #[error("interrupted before all signals were done")]
+    Interrupted,
 }
 
 /// Shows the service at work. The exit code.
 pub(crate) fn quickstart(args: QuickstartArgs) -> u8 {
     let log = LogConfig { level: "error,ditto_connectivity=warn".to_owned(), ..LogConfig::default() };
-    // Fails for a filter in RUST_LOG that is none; the show can do without logs.
-    let _started = telemetry::init(&log);
+    telemetry::init(&log);
     match show(&args) {
         Ok(code) => code,
         Err(error) => fail(&error),
@@ -61,8 +62,15 @@ pub(crate) fn quickstart(args: QuickstartArgs) -> u8 {
 
 #[expect(clippy::print_stderr, reason = "why the process ends")]
 fn fail(error: &QuickstartError) -> u8 {
-    eprintln!("quickstart ended: {error}");
-    exit::UNAVAILABLE
+    eprintln!("quickstart ended: {}", chain(error));
+    match error {
+        QuickstartError::App(error) => code_of(error),
+        QuickstartError::Interrupted => exit::FAILED,
+        QuickstartError::Definition(_) => exit::INTERNAL,
+        QuickstartError::Kafka(_) | QuickstartError::Runtime(_) | QuickstartError::TooSlow(..) => {
+            exit::UNAVAILABLE
+        }
+    }
 }
 
 fn show(args: &QuickstartArgs) -> Result<u8, QuickstartError> {
@@ -222,7 +230,10 @@ impl Show {
             if totals.received == signals * lanes && totals.in_flight == 0 {
                 break;
             }
-            if self.stop.is_cancelled() || started.elapsed() > PATIENCE {
+            if self.stop.is_cancelled() {
+                return Err(QuickstartError::Interrupted);
+            }
+            if started.elapsed() > PATIENCE {
                 return Err(QuickstartError::TooSlow(signals, started.elapsed()));
             }
         }

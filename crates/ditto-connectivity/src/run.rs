@@ -34,9 +34,7 @@ pub(crate) fn run(args: RunArgs) -> u8 {
         return check(&config);
     }
     // Before the first thread.
-    if let Err(why) = telemetry::init(&config.log) {
-        return fail(&format!("{}: {why}", args.config.display()), exit::CONFIG);
-    }
+    telemetry::init(&config.log);
     let app = match App::build(config) {
         Ok(app) => app,
         Err(error) => return fail(&chain(&error), code_of(&error)),
@@ -82,7 +80,7 @@ pub(crate) async fn stop_on_signals(stop: CancellationToken) {
     stop.cancel();
     if terminated().await.is_ok() {
         error!("ended at once; what was in flight comes again from a replayable feed");
-        std::process::exit(130);
+        std::process::exit(exit::INTERRUPTED.into());
     }
 }
 
@@ -118,7 +116,11 @@ fn check(config: &Config) -> u8 {
             println!("{}:{finding}", broken.file.display());
         }
     }
-    if definitions.broken.is_empty() && !definitions.connections.is_empty() { exit::OK } else { exit::CONFIG }
+    if definitions.open().next().is_none() {
+        println!("no connection is open: there is nothing to run");
+        return exit::CONFIG;
+    }
+    if definitions.broken.is_empty() { exit::OK } else { exit::CONFIG }
 }
 
 #[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]
@@ -127,7 +129,7 @@ fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
     code
 }
 
-fn code_of(error: &AppError) -> u8 {
+pub(crate) fn code_of(error: &AppError) -> u8 {
     match error {
         AppError::NoConnection(_) | AppError::Definitions(..) => exit::CONFIG,
         AppError::File(..) | AppError::Client(..) => exit::UNAVAILABLE,
@@ -136,7 +138,7 @@ fn code_of(error: &AppError) -> u8 {
 }
 
 /// An error with its causes.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -6,21 +6,23 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging. The variable `RUST_LOG` wins over the configured level.
+/// Checks a level or filter.
 ///
 /// # Errors
-/// The level is no filter.
-pub(crate) fn init(log: &LogConfig) -> Result<(), String> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        _ => log.level.clone(),
-    };
-    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log level `{filter}`: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+/// Why it is none.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
+}
+
+/// Starts logging. The variable `RUST_LOG` wins over the configured level, if it holds a filter.
+pub(crate) fn init(log: &LogConfig) {
+    let of_variable = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let filter = of_variable.and_then(|text| filter(&text).ok()).or_else(|| filter(&log.level).ok());
+    let builder =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter.unwrap_or_default());
     // A second start in one process, as in tests, keeps the first one's settings.
     let _started = match log.format {
         LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    Ok(())
 }

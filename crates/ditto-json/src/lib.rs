@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod limits;
 mod merge;
 mod pointer;
 mod raw;
+mod scan;
 mod selector;
+mod words;
 
 pub use self::{
-    limits::{LimitError, check_limits},
     merge::{merge_objects, merge_patch},
     pointer::{JsonPointer, PointerError},
-    raw::{JsonKind, RawObject, decode_string, write_escaped, write_string},
+    raw::{JsonKind, RawArray, RawObject, decode_string, write_escaped, write_string},
+    scan::{Expected, RawJson, RawString, ScanError, ScanErrorKind, Scanner},
     selector::{FieldSelector, SelectorError, SelectorErrorKind},
 };

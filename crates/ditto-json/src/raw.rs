@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::limits::end_of_string;
+use crate::words::{self, Word};
 
 /// What kind of value a JSON text holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,44 +48,59 @@ impl<'t> RawObject<'t> {
     }
 
     fn skip(&mut self, separator: u8) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(&byte) = bytes.get(self.at) {
-            if !byte.is_ascii_whitespace() && byte != separator {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-        None
+        skip(self.text, &mut self.at, separator)
     }
+}
 
-    /// Offset after the value that starts at `self.at`.
-    fn end_of_value(&self) -> usize {
-        let bytes = self.text.as_bytes();
-        let mut depth = 0_usize;
-        let mut at = self.at;
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => return at,
-                b'}' | b']' => {
-                    depth -= 1;
-                    if depth == 0 {
-                        return at + 1;
-                    }
-                }
-                b'"' => {
-                    at = end_of_string(bytes, at);
-                    if depth == 0 {
-                        return (at + 1).min(bytes.len());
-                    }
-                }
-                b',' if depth == 0 => return at,
-                _ => {}
-            }
-            at += 1;
+/// Moves to the next byte that is neither blank nor `separator`.
+fn skip(text: &str, at: &mut usize, separator: u8) -> Option<u8> {
+    while let Some(&byte) = text.as_bytes().get(*at) {
+        if !byte.is_ascii_whitespace() && byte != separator {
+            return Some(byte);
         }
-        bytes.len()
+        *at += 1;
     }
+    None
+}
+
+/// Offset of the quote that closes the string opened at `open`; the end of the text if none does.
+fn end_of_string(bytes: &[u8], open: usize) -> usize {
+    let mut at = open + 1;
+    loop {
+        at = words::find(bytes, at, |word| word.equal(b'"') | word.equal(b'\\'));
+        match bytes.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at,
+        }
+    }
+}
+
+/// Offset after the value that starts at `at`.
+fn end_of_value(text: &str, mut at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let mut depth = 0_usize;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 0 => return at,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            b'"' => {
+                at = end_of_string(bytes, at);
+                if depth == 0 {
+                    return (at + 1).min(bytes.len());
+                }
+            }
+            b',' if depth == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
 }
 
 impl<'t> Iterator for RawObject<'t> {
@@ -101,17 +116,49 @@ impl<'t> Iterator for RawObject<'t> {
         let name = decode_string(self.text.get(open..=close)?)?;
         self.at = close + 1;
         self.skip(b':')?;
-        let end = self.end_of_value();
+        let end = end_of_value(self.text, self.at);
         let value = self.text.get(self.at..end)?.trim_ascii_end();
         self.at = end;
         Some((name, value))
     }
 }
 
+/// The elements of a well formed JSON array as raw values, in the order of the text; as tolerant as [`RawObject`].
+#[derive(Debug, Clone)]
+pub struct RawArray<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> RawArray<'t> {
+    /// The elements of `text`; none if it holds no array.
+    pub fn new(text: &'t str) -> Self {
+        let open = text.len() - text.trim_ascii_start().len();
+        let at = if text.as_bytes().get(open) == Some(&b'[') { open + 1 } else { text.len() };
+        Self { text, at }
+    }
+}
+
+impl<'t> Iterator for RawArray<'t> {
+    type Item = &'t str;
+
+    fn next(&mut self) -> Option<&'t str> {
+        if matches!(skip(self.text, &mut self.at, b',')?, b']' | b'}') {
+            self.at = self.text.len();
+            return None;
+        }
+        let end = end_of_value(self.text, self.at);
+        let value = self.text.get(self.at..end)?.trim_ascii_end();
+        self.at = end;
+        Some(value)
+    }
+}
+
 /// The text of a JSON string with its quotes; borrowed unless it has escapes. `None` if it is no well formed string.
 pub fn decode_string(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr2(b'\\', b'"', inner.as_bytes()).is_none() {
+    let is_escaped = |word: Word| word.equal(b'\\') | word.equal(b'"');
+    if words::find(inner.as_bytes(), 0, is_escaped) == inner.len() {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(raw).ok().map(Cow::Owned)
@@ -128,23 +175,24 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
 pub fn write_escaped(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let mut copied = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape = match byte {
-            b'"' | b'\\' => Some(byte),
-            b'\n' => Some(b'n'),
-            b'\r' => Some(b'r'),
-            b'\t' => Some(b't'),
-            0..0x20 => None,
-            _ => continue,
-        };
+    loop {
+        let at = words::find(bytes, copied, Word::json_special);
         out.extend_from_slice(bytes.get(copied..at).unwrap_or_default());
-        match escape {
-            Some(escape) => out.extend_from_slice(&[b'\\', escape]),
-            None => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-        }
+        let escape = match bytes.get(at) {
+            None => return,
+            Some(byte @ (b'"' | b'\\')) => *byte,
+            Some(b'\n') => b'n',
+            Some(b'\r') => b'r',
+            Some(b'\t') => b't',
+            Some(byte) => {
+                out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+                copied = at + 1;
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', escape]);
         copied = at + 1;
     }
-    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -170,6 +218,14 @@ mod tests {
         assert_eq!(RawObject::new("{}").count(), 0);
     }
 
+    #[test]
+    fn elements_keep_their_text() {
+        let elements: Vec<_> = RawArray::new(" [ 1 , \"a,]\",[2,[3]],{\"b\":[]} , null ] ").collect();
+        assert_eq!(elements, ["1", "\"a,]\"", "[2,[3]]", "{\"b\":[]}", "null"]);
+        assert_eq!(RawArray::new("[]").count(), 0);
+        assert_eq!(RawArray::new("{}").count(), 0);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_parsed_object(
@@ -187,6 +243,7 @@ mod tests {
         #[test]
         fn ends_on_any_text(text in "[\\PC{}\\[\\]\",:\\\\]*") {
             prop_assert!(RawObject::new(&text).count() <= text.len());
+            prop_assert!(RawArray::new(&text).count() <= text.len());
         }
 
         #[test]

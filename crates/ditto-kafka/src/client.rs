@@ -156,9 +156,9 @@ impl ClientContext for EventSink {
         self.count();
         match level {
             RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                debug!(facility, message, "librdkafka");
+                debug!(facility, text = message, "librdkafka");
             }
-            _ => info!(facility, message, "librdkafka"),
+            _ => info!(facility, text = message, "librdkafka"),
         }
     }
 
@@ -284,14 +284,18 @@ impl Poller {
     /// Nobody uses the client any more: sends what it holds, within the grace time, and destroys it.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSE_GRACE;
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            if self.shared.fatal.load(Ordering::Relaxed) {
-                break;
+        // Our own count: librdkafka's has its errors and logs in it, too.
+        let shared = Arc::clone(&self.shared);
+        let unsent = || shared.in_flight.load(Ordering::Acquire);
+        while unsent() > 0 && Instant::now() < deadline && !shared.fatal.load(Ordering::Relaxed) {
+            // Ends the lingering.
+            let _unfinished = self.producer.flush(Duration::ZERO);
+            if !self.drain() {
+                thread::park_timeout(BUSY);
             }
-            let _unfinished = self.producer.flush(Duration::from_millis(20));
             self.distribute();
         }
-        let lost = self.producer.in_flight_count();
+        let lost = unsent();
         if lost > 0 {
             warn!(records = lost, "kafka producer closed with records unsent");
         }

@@ -65,7 +65,7 @@ impl OffsetTracker {
 
     /// A record has settled. Settling it again, or one that was never handed out, has no effect.
     pub fn settle(&mut self, offset: i64) {
-        let Ok(at) = self.open.binary_search_by_key(&offset, |entry| entry.offset) else { return };
+        let Some(at) = self.place_of(offset) else { return };
         let Some(entry) = self.open.get_mut(at) else { return };
         entry.is_settled = true;
         while let Some(first) = self.open.front().filter(|first| first.is_settled).copied() {
@@ -74,6 +74,16 @@ impl OffsetTracker {
             self.uncommitted.add(first.bytes);
         }
         self.watermark = self.open.front().map_or(self.next, |first| first.offset);
+    }
+
+    /// Where a record stands in `open`. Without gaps it is as far from the first one as its offset is.
+    fn place_of(&self, offset: i64) -> Option<usize> {
+        let first = self.open.front()?.offset;
+        let guess = usize::try_from(offset.checked_sub(first)?).ok()?;
+        match self.open.get(guess) {
+            Some(entry) if entry.offset == offset => Some(guess),
+            _ => self.open.binary_search_by_key(&offset, |entry| entry.offset).ok(),
+        }
     }
 
     /// The offset to commit: that of the first record which has not settled, else the one after the newest.

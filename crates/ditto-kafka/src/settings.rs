@@ -116,10 +116,15 @@ impl ProducerSettings {
             Delivery::Replayable => Duration::ZERO,
             Delivery::BestEffort { timeout } => timeout,
         };
-        // INVARIANT: librdkafka's own bounds lie above our permits, so that its queue is never full.
-        // It counts payload bytes only, we count keys too.
+        // INVARIANT: librdkafka's own bounds lie above our permits, so that its queue is never full. Records are counted
+        // exactly. Bytes may go past our bound by the last record of each publisher, so theirs is out of reach.
         let max_messages = self.queue.records.saturating_add(1_000);
-        let max_kbytes = (self.queue.bytes >> 10).saturating_add(2_048);
+        const MAX_KBYTES: &str = "2097151";
+        // An unknown topic is told before the record's own time is over, so that the report can name it.
+        let propagation = match self.delivery {
+            Delivery::Replayable => Duration::from_secs(30),
+            Delivery::BestEffort { timeout } => timeout / 2,
+        };
         properties
             // A topic-level property must be set before a partitioner is (dependencies.md §2).
             .set("message.timeout.ms", millis(timeout))
@@ -132,7 +137,8 @@ impl ProducerSettings {
             .set("linger.ms", millis(self.linger))
             .set("compression.codec", self.compression.as_str())
             .set("queue.buffering.max.messages", max_messages.to_string())
-            .set("queue.buffering.max.kbytes", max_kbytes.to_string())
+            .set("queue.buffering.max.kbytes", MAX_KBYTES)
+            .set("topic.metadata.propagation.max.ms", millis(propagation))
             // Java's hash of keys, else the same key lands on another partition than with the reference.
             .set("partitioner", "murmur2_random");
         if self.partitioning == Partitioning::RoundRobin {

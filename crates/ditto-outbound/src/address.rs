@@ -1,7 +1,8 @@
 //! Topic, key and partition: the last stage of the deliver stack (outbound.md §4.3).
 
+use bytes::Bytes;
 use bytestring::ByteString;
-use ditto_placeholder::{Resolution, ResolvedAddress};
+use ditto_placeholder::{Resolution, ResolvedAddress, Template};
 
 use crate::headers::WithHeaders;
 use crate::leaf::{Destination, Destined, Topic};
@@ -19,15 +20,26 @@ impl Stage<WithHeaders> for ResolveAddress {
 
     fn apply(&self, message: WithHeaders) -> Result<Destined, Halt> {
         let WithHeaders { token, signal, target, payload, headers } = message;
+        let resolve = |template: &Template| {
+            let values = Values { signal: signal.get(), target: &target };
+            let mut text = String::with_capacity(64);
+            match template.resolve_into(&values, &mut text) {
+                Resolution::Resolved => Ok(text),
+                Resolution::Unresolved => {
+                    Err(Halt::Fail(DeliverError::address_unresolved(target.address_text())))
+                }
+            }
+        };
         let destination = match target.address() {
             Address::Fixed(destination) => destination.clone(),
+            Address::Key(topic, key) => Destination {
+                topic: Topic::Fixed(topic.clone()),
+                // An empty key counts as none.
+                key: Some(resolve(key)?).filter(|key| !key.is_empty()).map(Bytes::from),
+                partition: None,
+            },
             Address::Template(address) => {
-                let values = Values { signal: signal.get(), target: &target };
-                let mut text = String::with_capacity(64);
-                if address.template().resolve_into(&values, &mut text) == Resolution::Unresolved {
-                    return Err(Halt::Fail(DeliverError::address_unresolved(target.address_text())));
-                }
-                let text = ByteString::from(text);
+                let text = ByteString::from(resolve(address.template())?);
                 let resolved = ResolvedAddress::parse(&text)
                     .map_err(|error| Halt::Fail(DeliverError::address_invalid(&error)))?;
                 Destination {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ditto_authorization::Grants;
 use ditto_protocol::{
-    Category, EntityKind, ErrorCode, Headers, Limits, ProtocolError, Signal, header_definition,
+    Category, EntityKind, ErrorCode, Headers, KnownHeader, Limits, ProtocolError, Signal, header_definition,
 };
 use serde::Deserialize;
 
@@ -69,6 +69,8 @@ pub struct Intake {
     default_grants: Arc<Grants>,
     /// Grants by the text of their headers: a fleet has few different ones.
     grants: HashMap<Box<str>, Arc<Grants>>,
+    /// Those of the last signal, with their text.
+    last: Option<(String, Arc<Grants>)>,
     /// Reused to look up.
     key: String,
 }
@@ -89,6 +91,7 @@ impl Intake {
             trusts,
             default_grants: Arc::new(Grants::of_subjects(default_read_subjects)),
             grants: HashMap::new(),
+            last: None,
             key: String::new(),
         }
     }
@@ -113,11 +116,10 @@ impl Intake {
                 return Err(refusal(FeedDrop::TooLarge, detail));
             }
         };
-        let mut signal = Signal::decode(text, &self.limits).map_err(|error| Refusal::from(&error))?;
+        let decode = if self.trusts { Signal::decode } else { Signal::decode_untrusted };
+        let mut signal = decode(text, &self.limits).map_err(|error| Refusal::from(&error))?;
         if self.trusts {
             overlay(signal.headers_mut(), record_headers)?;
-        } else {
-            signal.headers_mut().strip_internal();
         }
         let audience = self.audience(&signal)?;
         Ok(RoutedSignal::new(signal, audience))
@@ -139,19 +141,38 @@ impl Intake {
 
     /// Who may read by the internal headers. Without them: nobody.
     fn granted(&mut self, headers: &Headers) -> Result<Arc<Grants>, Refusal> {
-        let read = headers.text("ditto-read-subjects");
-        let revoked = headers.text("ditto-read-revoked-subjects");
-        let partial = headers.text("ditto-partial-access-paths");
+        const READ: KnownHeader = KnownHeader::named("ditto-read-subjects");
+        const REVOKED: KnownHeader = KnownHeader::named("ditto-read-revoked-subjects");
+        const PARTIAL: KnownHeader = KnownHeader::named("ditto-partial-access-paths");
+        let [read, revoked, partial] = [READ, REVOKED, PARTIAL].map(|header| headers.known_text(header));
         self.key.clear();
         for text in [&read, &revoked, &partial] {
             self.key.push_str(text.as_deref().unwrap_or_default());
             // No JSON holds it unescaped, so the parts cannot run into each other.
             self.key.push('\0');
         }
-        if let Some(known) = self.grants.get(self.key.as_str()) {
-            return Ok(known.clone());
+        // Signals of one thing come in a row, and most things of a fleet share a policy.
+        if let Some((key, grants)) = &self.last
+            && *key == self.key
+        {
+            return Ok(grants.clone());
         }
-        let grants = Grants::parse(read.as_deref(), revoked.as_deref(), partial.as_deref())
+        let grants = match self.grants.get(self.key.as_str()) {
+            Some(known) => known.clone(),
+            None => self.parse_grants(read.as_deref(), revoked.as_deref(), partial.as_deref())?,
+        };
+        self.last = Some((self.key.clone(), grants.clone()));
+        Ok(grants)
+    }
+
+    /// Parses what [`Self::granted`] has put into the key, and keeps it.
+    fn parse_grants(
+        &mut self,
+        read: Option<&str>,
+        revoked: Option<&str>,
+        partial: Option<&str>,
+    ) -> Result<Arc<Grants>, Refusal> {
+        let grants = Grants::parse(read, revoked, partial)
             .map(Arc::new)
             .map_err(|error| refusal(FeedDrop::InvalidReadSubjects, error.to_string()))?;
         if self.key.len() <= MAX_KEY {

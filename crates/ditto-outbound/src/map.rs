@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use ditto_protocol::{Category, Signal, Written};
+use ditto_protocol::{Category, KnownHeader, Signal, Written};
 use tower::Service;
 
 use crate::authorize::{Authorized, Readable};
@@ -88,8 +88,11 @@ impl MapSignal {
 /// The labels that a receiver sees as requested: those that targets of the connection issue, and none in an event for
 /// a target that issues one itself. `None` if the signal requests nothing (outbound.md §6.2).
 pub(crate) fn requested_acks(signal: &Signal, target: &CompiledTarget) -> RequestedAcks {
-    signal.headers().get("requested-acks")?;
+    signal.headers().known(const { KnownHeader::named("requested-acks") })?;
     let mut labels = signal.headers().requested_acks();
+    if labels.is_empty() {
+        return Some(labels);
+    }
     if signal.category() == Category::Event && target.issued_label().is_some() {
         labels.clear();
     } else {

@@ -1,9 +1,7 @@
 //! What placeholders stand for in addresses and header mappings (placeholders.md §4, column OUT).
 
-use std::fmt::Write;
-
 use ditto_placeholder::{Placeholder, Resolution, Resolve};
-use ditto_protocol::{EntityKind, Signal};
+use ditto_protocol::{Entity, EntityKind, Signal};
 
 use crate::map::requested_acks;
 use crate::signal::RoutedSignal;
@@ -37,10 +35,10 @@ impl Values<'_> {
         let thing_or_policy =
             matches!(entity.kind(), EntityKind::Thing | EntityKind::Policy).then_some(entity);
         let text = match placeholder {
-            Placeholder::ThingId => return write!(out, "{}", thing?).ok(),
+            Placeholder::ThingId => return append_id(thing?, out),
             Placeholder::ThingNamespace => thing?.namespace()?,
             Placeholder::ThingName => thing?.name(),
-            Placeholder::EntityId => return write!(out, "{}", thing_or_policy?).ok(),
+            Placeholder::EntityId => return append_id(thing_or_policy?, out),
             Placeholder::EntityNamespace => thing_or_policy?.namespace()?,
             Placeholder::EntityName => thing_or_policy?.name(),
             Placeholder::TopicFull => signal.topic(),
@@ -75,6 +73,14 @@ impl Values<'_> {
         out.push_str(&text);
         Some(())
     }
+}
+
+/// `namespace:name`, without the detour through formatting: most addresses have it.
+fn append_id(entity: Entity<'_>, out: &mut String) -> Option<()> {
+    out.push_str(entity.namespace()?);
+    out.push(':');
+    out.push_str(entity.name());
+    Some(())
 }
 
 fn action(signal: &Signal) -> Option<&'static str> {

@@ -22,7 +22,8 @@ pub(crate) struct TargetRef {
 #[derive(Debug)]
 pub(crate) struct Router {
     connections: Vec<Arc<CompiledConnection>>,
-    kinds: HashMap<TargetTopic, KindIndex>,
+    /// One for each of [`TargetTopic::ALL`].
+    kinds: [KindIndex; TargetTopic::ALL.len()],
 }
 
 /// The targets of one kind of signal.
@@ -41,17 +42,15 @@ struct SubjectIndex {
 
 impl Router {
     pub(crate) fn new(connections: Vec<Arc<CompiledConnection>>) -> Self {
-        let mut kinds = HashMap::<TargetTopic, KindIndex>::new();
+        let mut kinds: [KindIndex; TargetTopic::ALL.len()] = Default::default();
         for (connection, definition) in connections.iter().enumerate() {
             for (target, compiled) in definition.targets().iter().enumerate() {
                 let at = TargetRef { connection, target };
                 for subscription in compiled.topics() {
-                    kinds.entry(subscription.topic()).or_default().add(
-                        subscription.topic(),
-                        subscription.namespaces(),
-                        compiled,
-                        at,
-                    );
+                    let topic = subscription.topic();
+                    if let Some(kind) = kinds.get_mut(topic as usize) {
+                        kind.add(topic, subscription.namespaces(), compiled, at);
+                    }
                 }
             }
         }
@@ -60,7 +59,8 @@ impl Router {
 
     /// Appends the targets that `signal` is for, each once, in the order of connections and their definitions.
     pub(crate) fn select(&self, signal: &RoutedSignal, selected: &mut Vec<TargetRef>) {
-        let Some(kind) = signal.signal().target_topic().and_then(|topic| self.kinds.get(&topic)) else {
+        let Some(kind) = signal.signal().target_topic().and_then(|topic| self.kinds.get(topic as usize))
+        else {
             return;
         };
         kind.any_namespace.select(signal.audience(), selected);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
 use ditto_connection::{Connection, Target, TopicSubscription};
 use ditto_placeholder::{KafkaAddress, Template};
+use ditto_protocol::KnownHeader;
 
 use crate::counters::TargetCounters;
 use crate::leaf::{Destination, HeaderName, Topic};
@@ -41,6 +42,8 @@ pub struct CompiledTarget {
 pub(crate) enum Address {
     /// The same for each record.
     Fixed(Destination),
+    /// The topic is the same for each record, the key is resolved.
+    Key(Arc<str>, Template),
     /// Resolved for each record.
     Template(KafkaAddress),
 }
@@ -93,21 +96,23 @@ impl CompiledConnection {
     /// Whether the signal may go to this connection at all: not back to its origin (outbound.md §1, step 1), and an
     /// announcement about a connection only to that one.
     pub(crate) fn admits(&self, signal: &RoutedSignal) -> bool {
+        const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
         let is_origin =
-            signal.signal().headers().get("ditto-origin").is_some_and(|origin| origin.text() == *self.id);
+            signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
         !is_origin && (!matches!(signal.audience(), Audience::OwnConnection) || signal.is_about(&self.id))
     }
 }
 
 impl CompiledTarget {
     fn compile(connection_id: &Arc<str>, labels_of_connection: &Arc<[Box<str>]>, target: &Target) -> Self {
-        let address = match target.address().as_constant() {
-            Some(fixed) => Address::Fixed(Destination {
+        let address = match (target.address().as_constant(), target.address().as_fixed_topic()) {
+            (Some(fixed), _) => Address::Fixed(Destination {
                 topic: Topic::Fixed(fixed.topic.into()),
                 key: fixed.key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
                 partition: fixed.partition,
             }),
-            None => Address::Template(target.address().clone()),
+            (None, Some((topic, key))) => Address::Key(topic.into(), key),
+            (None, None) => Address::Template(target.address().clone()),
         };
         let headers = target.header_mapping().iter().map(|(name, template)| {
             let value = match template.as_constant() {

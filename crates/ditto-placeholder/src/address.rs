@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ast::{Placeholder, Template};
+use crate::ast::{Part, Placeholder, Template};
 use crate::error::TemplateError;
 use crate::resolve::{Resolution, Resolve};
 
@@ -53,6 +53,15 @@ impl KafkaAddress {
     /// The template to resolve for each signal.
     pub fn template(&self) -> &Template {
         &self.template
+    }
+
+    /// The topic and the template of the key, where no placeholder can change the topic.
+    pub fn as_fixed_topic(&self) -> Option<(&str, Template)> {
+        let (Part::Text(text), rest) = self.template.parts.split_first()? else { return None };
+        // What a placeholder adds comes after the first slash, so it is all key.
+        let (topic, key) = text.split_once('/').filter(|(topic, _)| !topic.is_empty())?;
+        let first = (!key.is_empty()).then(|| Part::Text(key.to_owned()));
+        Some((topic, Template { parts: first.into_iter().chain(rest.iter().cloned()).collect() }))
     }
 
     /// The address, if there is no placeholder in it.

@@ -2,6 +2,7 @@
 
 use ditto_json::write_string;
 
+use crate::definitions::{HeaderDefinition, header_definition};
 use crate::kind::Category;
 use crate::signal::{EntityKind, Signal};
 
@@ -53,9 +54,12 @@ impl Acknowledgement {
         (200..300).contains(&self.status)
     }
 
+    /// Those that are written outside.
     fn write_headers(&self, out: &mut Vec<u8>) {
+        let is_outside =
+            |name: &str| header_definition(name).is_none_or(HeaderDefinition::is_written_outside);
         out.push(b'{');
-        for (at, (name, text)) in self.headers.iter().enumerate() {
+        for (at, (name, text)) in self.headers.iter().filter(|(name, _)| is_outside(name)).enumerate() {
             if at > 0 {
                 out.push(b',');
             }

@@ -1,7 +1,7 @@
 //! What a message must have beside its topic and path, in the order in which the reference finds fault
 //! (protocol.md §3–§7).
 
-use ditto_json::{JsonKind, RawObject, decode_string};
+use ditto_json::{JsonKind, RawJson, RawObject, decode_string};
 
 use crate::envelope::{Envelope, integer};
 use crate::error::{ErrorCode, ProtocolError};
@@ -45,7 +45,7 @@ impl Message<'_> {
                 self.check_thing_response(resource).map_err(illegal)
             }
             (Subject::Thing(resource), _) => self.check_thing(resource),
-            (Subject::Things, Category::Response) => match self.envelope.value.map(JsonKind::of) {
+            (Subject::Things, Category::Response) => match self.envelope.value.map(RawJson::kind) {
                 Some(JsonKind::Array | JsonKind::Null) if self.status == Some(200) => Ok(()),
                 _ => Err(ProtocolError::new(
                     ErrorCode::ILLEGAL_ADAPTABLE,
@@ -91,7 +91,7 @@ impl Message<'_> {
     }
 
     /// The value of a kind that has one.
-    fn value(&self) -> Result<&str, ProtocolError> {
+    fn value(&self) -> Result<RawJson<'_>, ProtocolError> {
         self.envelope
             .value
             .ok_or_else(|| ProtocolError::new(ErrorCode::JSON_INVALID, "member `value` is missing"))
@@ -100,10 +100,13 @@ impl Message<'_> {
     /// The members of a value that must be an object; null has none.
     fn members(&self) -> Result<RawObject<'_>, ProtocolError> {
         match self.envelope.value {
-            Some(raw) if matches!(JsonKind::of(raw), JsonKind::Object | JsonKind::Null) => {
-                Ok(RawObject::new(raw))
+            Some(raw) if matches!(raw.kind(), JsonKind::Object | JsonKind::Null) => {
+                Ok(RawObject::new(raw.text()))
             }
-            other => Err(format_error("member `value`", "a json object", other.unwrap_or_default())),
+            other => {
+                let text = other.map(RawJson::text).unwrap_or_default();
+                Err(format_error("member `value`", "a json object", text))
+            }
         }
     }
 
@@ -176,7 +179,7 @@ impl Message<'_> {
                 "the value of a request for many things is an object with an array `thingIds`",
             )
         };
-        let ids = RawObject::new(self.value()?)
+        let ids = RawObject::new(self.value()?.text())
             .filter(|(name, _)| name == "thingIds")
             .last()
             .and_then(|(_, ids)| serde_json::from_str::<Vec<serde_json::Value>>(ids).ok())
@@ -200,7 +203,7 @@ impl Message<'_> {
     }
 
     fn check_error(&self) -> Result<(), ProtocolError> {
-        match self.envelope.value.map(JsonKind::of) {
+        match self.envelope.value.map(RawJson::kind) {
             None | Some(JsonKind::Null) => return Err(missing("value")),
             _ => {}
         }

@@ -1,6 +1,8 @@
 //! The table of known headers (protocol.md §11).
 
-use ditto_json::JsonKind;
+use std::borrow::Cow;
+
+use ditto_json::{JsonKind, RawArray, Scanner, decode_string};
 use serde_json::Value;
 
 use crate::duration::parse_duration;
@@ -11,6 +13,8 @@ use crate::id::{check_ack_label, shorten};
 /// What the protocol says of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderDefinition {
+    /// Place in the table.
+    index: u8,
     name: &'static str,
     kind: HeaderKind,
     read: bool,
@@ -62,13 +66,13 @@ impl HeaderKind {
 }
 
 const fn header(name: &'static str, kind: HeaderKind, read: bool, written: bool) -> HeaderDefinition {
-    HeaderDefinition { name, kind, read, written }
+    HeaderDefinition { index: 0, name, kind, read, written }
 }
 
 use HeaderKind::*;
 
-/// Sorted by length, then name, so that most names are decided by their length.
-static DEFINITIONS: [HeaderDefinition; 64] = [
+/// Sorted by length, then name.
+static DEFINITIONS: [HeaderDefinition; 64] = numbered([
     header("etag", EntityTag, false, true),
     header("accept", Text, true, false),
     header("status", Int, true, true),
@@ -133,31 +137,94 @@ static DEFINITIONS: [HeaderDefinition; 64] = [
     header("diverted-response-from-connection", NonEmpty, true, true),
     header("ditto-pre-defined-extra-fields-object", Object, false, false),
     header("ditto-pre-defined-extra-fields-read-grant", Object, false, false),
-];
-
-/// Longest known name, plus two: the table of [`starts`] has an end for each length.
-const LENGTHS: usize = 43;
-
-/// Where the names of each length start in [`DEFINITIONS`].
-static STARTS: [usize; LENGTHS] = starts();
+]);
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: out of bounds is a compile error")]
-const fn starts() -> [usize; LENGTHS] {
-    let mut starts = [0; LENGTHS];
-    let mut length = 0;
-    while length < LENGTHS {
-        while starts[length] < DEFINITIONS.len() && DEFINITIONS[starts[length]].name.len() < length {
-            starts[length] += 1;
-        }
-        length += 1;
+const fn numbered(mut definitions: [HeaderDefinition; 64]) -> [HeaderDefinition; 64] {
+    let mut index = 0;
+    while index < definitions.len() {
+        definitions[index].index = index as u8;
+        index += 1;
     }
-    starts
+    definitions
+}
+
+/// Place of the one definition whose name can be in a slot; [`NONE`] for a slot that no name is in.
+static SLOTS: [u8; 256] = slots();
+
+const NONE: u8 = u8::MAX;
+
+/// A slot of its own for each known name, in any case: its length and two of its letters, by factors that were searched
+/// for. A name that is added and shares a slot is refused by the compiler; then other factors are needed.
+#[expect(clippy::indexing_slicing, reason = "a name is not empty, and two thirds of it are within it")]
+const fn slot(name: &[u8]) -> u8 {
+    // Makes upper case letters lower case, and leaves lower case letters and hyphens alone.
+    const LOWER: u8 = 0x20;
+    let (first, inner) = (name[0] | LOWER, name[name.len() * 2 / 3] | LOWER);
+    (name.len() as u8)
+        .wrapping_mul(203)
+        .wrapping_add(first.wrapping_mul(87))
+        .wrapping_add(inner.wrapping_mul(16))
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler: out of bounds is a compile error")]
+const fn slots() -> [u8; 256] {
+    let mut slots = [NONE; 256];
+    let mut index = 0;
+    while index < DEFINITIONS.len() {
+        let slot = slot(DEFINITIONS[index].name.as_bytes()) as usize;
+        assert!(slots[slot] == NONE, "two names share a slot");
+        slots[slot] = index as u8;
+        index += 1;
+    }
+    slots
 }
 
 /// The definition of a header by its name, in any case.
 pub fn header_definition(name: &str) -> Option<&'static HeaderDefinition> {
-    let (start, end) = (*STARTS.get(name.len())?, *STARTS.get(name.len() + 1)?);
-    DEFINITIONS.get(start..end)?.iter().find(|definition| definition.name.eq_ignore_ascii_case(name))
+    if name.is_empty() {
+        return None;
+    }
+    let place = *SLOTS.get(usize::from(slot(name.as_bytes())))?;
+    let definition = DEFINITIONS.get(usize::from(place))?;
+    // Nearly always in lower case.
+    (definition.name == name || definition.name.eq_ignore_ascii_case(name)).then_some(definition)
+}
+
+/// A known header, looked up by the compiler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownHeader(u8);
+
+impl KnownHeader {
+    /// The header of this name, in lower case.
+    ///
+    /// # Panics
+    /// There is none. Use it in a constant: then the compiler says so.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler: out of bounds is a compile error"
+    )]
+    #[must_use]
+    pub const fn named(name: &'static str) -> Self {
+        let place = SLOTS[slot(name.as_bytes()) as usize];
+        let (name, known) = (name.as_bytes(), DEFINITIONS[place as usize].name.as_bytes());
+        assert!(name.len() == known.len(), "no known header has this name");
+        let mut at = 0;
+        while at < name.len() {
+            assert!(name[at] == known[at], "no known header has this name");
+            at += 1;
+        }
+        Self(place)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        DEFINITIONS.get(usize::from(self.0)).map_or("", |definition| definition.name)
+    }
+
+    /// A bit of its own among the known headers.
+    pub(crate) fn bit(self) -> u64 {
+        1 << self.0
+    }
 }
 
 impl HeaderDefinition {
@@ -186,9 +253,35 @@ impl HeaderDefinition {
         !self.read && !self.written
     }
 
+    pub(crate) fn known(&self) -> KnownHeader {
+        KnownHeader(self.index)
+    }
+
+    /// A bit of its own among the known headers.
+    pub(crate) fn bit(&self) -> u64 {
+        self.known().bit()
+    }
+
     /// Whether commas may stand for a JSON array outside.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.kind, Labels | Metadata)
+    }
+
+    /// Checks a value that stands in a message as JSON and is well formed.
+    pub(crate) fn check_json(&self, json: &str) -> Result<(), ProtocolError> {
+        let is_right = match self.kind {
+            _ if json == "[]" => matches!(self.kind, Array | Labels),
+            // An escape may be half a surrogate pair, which is no text: a look at the whole.
+            Array => {
+                json.starts_with('[')
+                    && !json.contains('\\')
+                    && RawArray::new(json).all(|element| element.starts_with('"'))
+            }
+            Object => json.starts_with('{'),
+            Bool => matches!(json, "true" | "false"),
+            _ => false,
+        };
+        if is_right { Ok(()) } else { self.check(json) }
     }
 
     /// Checks a value of this header.
@@ -247,23 +340,24 @@ fn is_text_array(text: &str) -> bool {
 }
 
 fn are_labels(text: &str) -> bool {
-    text_array(text)
-        .is_some_and(|labels| labels.iter().all(|BorrowedText(label)| check_ack_label(label).is_ok()))
+    text_array(text).is_some_and(|labels| labels.iter().all(|label| check_ack_label(label).is_ok()))
 }
 
 /// The strings of an array; null has none.
-fn text_array(text: &str) -> Option<Vec<BorrowedText<'_>>> {
-    // The usual case without a parser.
-    if matches!(text, "[]" | "null") { Some(Vec::new()) } else { serde_json::from_str(text).ok() }
+fn text_array(text: &str) -> Option<Vec<Cow<'_, str>>> {
+    if text.trim_ascii() == "null" {
+        return Some(Vec::new());
+    }
+    let mut scanner = Scanner::new(text, 1);
+    if scanner.value().ok()?.kind() != JsonKind::Array || scanner.end().is_err() {
+        return None;
+    }
+    RawArray::new(text).map(decode_string).collect()
 }
 
-/// A JSON string that is looked at only.
-#[derive(serde::Deserialize)]
-struct BorrowedText<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
-
 fn is_object(text: &str) -> bool {
-    JsonKind::of(text) == JsonKind::Object
-        && serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
+    let mut scanner = Scanner::new(text, usize::MAX);
+    JsonKind::of(text) == JsonKind::Object && scanner.value().and_then(|_| scanner.end()).is_ok()
 }
 
 fn is_entity_tag(text: &str) -> bool {
@@ -331,6 +425,10 @@ mod tests {
         for definition in DEFINITIONS.iter() {
             assert_eq!(header_definition(&definition.name.to_uppercase()), Some(definition));
         }
-        assert_eq!(header_definition("version"), None);
+        for unknown in ["", "version", "x", "ditto-read-subjectz"] {
+            assert_eq!(header_definition(unknown), None);
+        }
+        const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
+        assert_eq!(header_definition("Ditto-Origin").map(HeaderDefinition::known), Some(ORIGIN));
     }
 }

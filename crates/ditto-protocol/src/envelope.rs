@@ -1,48 +1,141 @@
 //! The members of a message, found in one scan (protocol.md §2).
 
 use std::borrow::Cow;
-use std::fmt;
+use std::ops::Range;
 
-use ditto_json::{JsonKind, decode_string};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use ditto_json::{JsonKind, RawJson, RawString, ScanError, ScanErrorKind, Scanner, decode_string};
 
 use crate::error::{ErrorCode, ProtocolError};
+use crate::headers::Entry;
 use crate::id::shorten;
 
 /// Raw members of a message. Null counts as absent; of a member that occurs twice, the last one counts.
 #[derive(Debug, Default)]
 pub(crate) struct Envelope<'t> {
     pub(crate) topic: Option<&'t str>,
-    pub(crate) headers: Option<&'t str>,
+    pub(crate) headers: Option<RawHeaders<'t>>,
     pub(crate) path: Option<&'t str>,
     /// Here null is a value: it deletes.
-    pub(crate) value: Option<&'t str>,
+    pub(crate) value: Option<RawJson<'t>>,
     pub(crate) fields: Option<&'t str>,
     pub(crate) extra: Option<&'t str>,
     pub(crate) status: Option<&'t str>,
     pub(crate) revision: Option<&'t str>,
     pub(crate) timestamp: Option<&'t str>,
     pub(crate) metadata: Option<&'t str>,
+    /// Where the value of `headers` stands.
+    pub(crate) headers_place: Option<Range<usize>>,
+    /// Whether a member is unknown, null, there twice, or read but never written.
+    pub(crate) is_unusual: bool,
+}
+
+/// The member `headers`.
+#[derive(Debug)]
+pub(crate) enum RawHeaders<'t> {
+    /// In the order of the text.
+    Members(Vec<Entry>),
+    /// No object.
+    Other(&'t str),
 }
 
 impl<'t> Envelope<'t> {
     /// Scans a message.
-    pub(crate) fn scan(text: &'t str) -> Result<Self, ProtocolError> {
-        match JsonKind::of(text) {
-            JsonKind::Object => {}
-            JsonKind::Null if text.trim_ascii() == "null" => {
+    pub(crate) fn scan(text: &'t str, max_depth: usize) -> Result<Self, ProtocolError> {
+        let mut scanner = Scanner::new(text, max_depth);
+        match scanner.peek() {
+            Some(b'{') => {}
+            Some(b'n') if text.trim_ascii() == "null" => {
                 return Err(ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, "member `topic` is missing"));
             }
             _ => {
+                scanner.value().map_err(refusal)?;
                 return Err(ProtocolError::new(
                     ErrorCode::JSON_INVALID,
                     format!("a message is a json object, not `{}`", shorten(text)),
                 ));
             }
         }
-        serde_json::from_str(text)
-            .map_err(|error| ProtocolError::new(ErrorCode::JSON_INVALID, format!("invalid json: {error}")))
+        let mut envelope = Self::default();
+        scanner
+            .object(|scanner, name| envelope.member(scanner, name))
+            .and_then(|()| scanner.end())
+            .map_err(refusal)?;
+        Ok(envelope)
+    }
+
+    fn member(&mut self, scanner: &mut Scanner<'t>, name: RawString<'t>) -> Result<(), ScanError> {
+        let name = name.decode().unwrap_or_default();
+        let member = match &*name {
+            "topic" => &mut self.topic,
+            "path" => &mut self.path,
+            "extra" => &mut self.extra,
+            "status" => &mut self.status,
+            "revision" => &mut self.revision,
+            "timestamp" => &mut self.timestamp,
+            "headers" => {
+                self.is_unusual |= self.headers_place.is_some();
+                let (headers, place) = RawHeaders::scan(scanner)?;
+                (self.headers, self.headers_place) = (headers, Some(place));
+                return Ok(());
+            }
+            "value" => {
+                self.is_unusual |= self.value.is_some();
+                self.value = Some(scanner.value()?);
+                return Ok(());
+            }
+            other => {
+                // Read, and not written back.
+                self.is_unusual = true;
+                match other {
+                    "fields" => &mut self.fields,
+                    "metadata" => &mut self.metadata,
+                    _ => return scanner.value().map(drop),
+                }
+            }
+        };
+        let value = scanner.value()?;
+        self.is_unusual |= member.is_some() || value.is_null();
+        *member = if value.is_null() { None } else { Some(value.text()) };
+        Ok(())
+    }
+}
+
+fn refusal(error: ScanError) -> ProtocolError {
+    let code = match error.kind() {
+        ScanErrorKind::TooDeep => ErrorCode::MESSAGE_TOO_DEEP,
+        _ => ErrorCode::JSON_INVALID,
+    };
+    ProtocolError::new(code, error.to_string())
+}
+
+impl<'t> RawHeaders<'t> {
+    /// Of a text that is well formed.
+    pub(crate) fn of_text(text: &'t str) -> Result<Option<Self>, ProtocolError> {
+        Self::scan(&mut Scanner::new(text, usize::MAX)).map(|(headers, _)| headers).map_err(refusal)
+    }
+
+    /// `None` for null; and where it stands.
+    fn scan(scanner: &mut Scanner<'t>) -> Result<(Option<Self>, Range<usize>), ScanError> {
+        let is_object = scanner.peek() == Some(b'{');
+        let start = scanner.offset();
+        if !is_object {
+            let value = scanner.value()?;
+            return Ok(((!value.is_null()).then_some(Self::Other(value.text())), value.place()));
+        }
+        // Messages of Ditto have about ten.
+        let mut members = Vec::with_capacity(12);
+        scanner.object(|scanner, name| {
+            if scanner.peek() == Some(b'"') {
+                members.push(Entry::of_string(name, scanner.string()?));
+                return Ok(());
+            }
+            let value = scanner.value()?;
+            if !value.is_null() {
+                members.push(Entry::of_json(name, value));
+            }
+            Ok(())
+        })?;
+        Ok((Some(Self::Members(members)), start..scanner.offset()))
     }
 }
 
@@ -67,75 +160,9 @@ pub(crate) fn integer(name: &str, raw: &str) -> Result<i64, ProtocolError> {
         .ok_or_else(|| wrong_type(name, "an integer", raw))
 }
 
-fn wrong_type(name: &str, expected: &str, raw: &str) -> ProtocolError {
+pub(crate) fn wrong_type(name: &str, expected: &str, raw: &str) -> ProtocolError {
     ProtocolError::new(
         ErrorCode::JSON_INVALID,
         format!("member `{name}` is not {expected}: `{}`", shorten(raw)),
     )
-}
-
-/// A member name: borrowed unless it has escapes, which serde's own `Cow` never is.
-struct Name<'t>(Cow<'t, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EnvelopeVisitor;
-        impl<'de> Visitor<'de> for EnvelopeVisitor {
-            type Value = Envelope<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a message")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
-                let mut envelope = Envelope::default();
-                while let Some(Name(name)) = map.next_key()? {
-                    let member = match &*name {
-                        "topic" => &mut envelope.topic,
-                        "headers" => &mut envelope.headers,
-                        "path" => &mut envelope.path,
-                        "value" => {
-                            envelope.value = Some(map.next_value::<&RawValue>()?.get());
-                            continue;
-                        }
-                        "fields" => &mut envelope.fields,
-                        "extra" => &mut envelope.extra,
-                        "status" => &mut envelope.status,
-                        "revision" => &mut envelope.revision,
-                        "timestamp" => &mut envelope.timestamp,
-                        "metadata" => &mut envelope.metadata,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    *member = Some(map.next_value::<&RawValue>()?.get()).filter(|raw| *raw != "null");
-                }
-                Ok(envelope)
-            }
-        }
-        deserializer.deserialize_map(EnvelopeVisitor)
-    }
 }

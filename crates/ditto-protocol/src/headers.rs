@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ditto_json::{JsonKind, JsonPointer, RawObject, decode_string, write_string};
+use ditto_json::{JsonPointer, RawJson, RawString, decode_string, write_string};
 use serde_json::Value;
 
-use crate::definitions::{HeaderDefinition, HeaderKind, header_definition};
+use crate::definitions::{HeaderDefinition, HeaderKind, KnownHeader, header_definition};
 use crate::duration::parse_duration;
-use crate::envelope::object;
+use crate::envelope::{RawHeaders, wrong_type};
 use crate::error::ProtocolError;
 use crate::id::AckLabel;
 use crate::piece::Piece;
@@ -23,15 +23,30 @@ pub struct Headers {
     /// The message that the spans point into.
     text: ByteString,
     entries: Vec<Entry>,
+    /// The bits of the known ones that are there: most look-ups are for headers that are not.
+    known: u64,
 }
 
+/// A header in a message, or beside it.
 #[derive(Debug, Clone)]
-struct Entry {
+pub(crate) struct Entry {
     name: Piece,
     value: Piece,
-    /// Whether the value is text; otherwise it is JSON.
-    is_text: bool,
+    form: Form,
     definition: Option<&'static HeaderDefinition>,
+}
+
+/// How the value of a header stands in its piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As its text, which is also what stands between the quotes of its JSON string.
+    Plain,
+    /// As its text.
+    Text,
+    /// As a JSON string with escapes, in quotes.
+    Escaped,
+    /// As any other JSON.
+    Json,
 }
 
 /// One header.
@@ -70,19 +85,50 @@ impl<'h> Header<'h> {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// Appends the value as it is written outside: with the type that its definition gives it.
-    pub(crate) fn write_value(&self, out: &mut Vec<u8>) {
-        let value = self.entry.value.of(self.text);
+    /// Appends the name as a JSON string.
+    pub(crate) fn write_name(&self, out: &mut Vec<u8>) {
+        let name = self.name();
+        match self.entry.name {
+            // It stands in the message's JSON like this.
+            Piece::Span { .. } => {
+                out.push(b'"');
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'"');
+            }
+            Piece::Own(_) => write_string(out, name),
+        }
+    }
+
+    /// Appends name and value as they are written outside: the value with the type that its definition gives it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let kind = self.definition().map(HeaderDefinition::kind);
+        let is_json = kind.is_some_and(HeaderKind::is_json);
+        let has_its_type = match self.entry.form {
+            Form::Plain => !is_json,
+            Form::Json => is_json,
+            Form::Text | Form::Escaped => false,
+        };
+        // Name and value stand in the message one after the other, so they are copied as one.
+        if has_its_type
+            && let (Piece::Span { start, .. }, Piece::Span { end, .. }) =
+                (&self.entry.name, &self.entry.value)
+            && let Some(start) = (*start as usize).checked_sub(1)
+            && let Some(both) = self.text.get(start..*end as usize + usize::from(!is_json))
+        {
+            return out.extend_from_slice(both.as_bytes());
+        }
+        self.write_name(out);
+        out.push(b':');
+        let value = self.entry.value.of(self.text);
         if matches!(kind, Some(HeaderKind::Int | HeaderKind::Long)) {
             // `+5` and `05` are integers, but no JSON.
             match self.text().parse::<i64>() {
                 Ok(number) => out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
                 Err(_) => write_string(out, &self.text()),
             }
-        } else if kind.is_some_and(HeaderKind::is_json) {
+        } else if is_json {
             out.extend_from_slice(self.text().as_bytes());
-        } else if !self.entry.is_text && JsonKind::of(value) == JsonKind::String {
+        } else if self.entry.form == Form::Escaped {
             out.extend_from_slice(value.as_bytes());
         } else {
             write_string(out, value);
@@ -91,18 +137,52 @@ impl<'h> Header<'h> {
 }
 
 impl Entry {
-    fn new(text: &str, name: Piece, value: Piece, is_text: bool) -> Self {
-        let definition = header_definition(name.of(text));
-        Self { name, value, is_text, definition }
+    /// A header of a message whose value is a string.
+    pub(crate) fn of_string(name: RawString<'_>, value: RawString<'_>) -> Self {
+        match value.plain_place() {
+            Some(place) => Self::of_message(name, Piece::at(place), Form::Plain),
+            None => Self::of_message(name, Piece::at(value.place()), Form::Escaped),
+        }
+    }
+
+    /// A header of a message whose value is no string.
+    pub(crate) fn of_json(name: RawString<'_>, value: RawJson<'_>) -> Self {
+        let piece = match compact(value.text()) {
+            Cow::Borrowed(_) => Piece::at(value.place()),
+            Cow::Owned(compact) => Piece::Own(compact.into()),
+        };
+        Self::of_message(name, piece, Form::Json)
+    }
+
+    fn of_message(name: RawString<'_>, value: Piece, form: Form) -> Self {
+        let (definition, name) = match (name.plain(), name.plain_place()) {
+            (Some(text), Some(place)) => (header_definition(text), Piece::at(place)),
+            _ => {
+                let text = name.decode().unwrap_or(Cow::Borrowed(name.quoted())).into_owned();
+                (header_definition(&text), Piece::Own(text.into()))
+            }
+        };
+        Self { name, value, form, definition }
+    }
+
+    /// A header beside a message.
+    fn of_text(name: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Self {
+        let name = name.into();
+        let definition = header_definition(&name);
+        Self { name: Piece::Own(name), value: Piece::Own(text.into()), form: Form::Text, definition }
+    }
+
+    fn is_named(&self, message: &str, name: &str) -> bool {
+        self.name.of(message).eq_ignore_ascii_case(name)
     }
 
     /// The value as text; `message` is the text that its spans point into.
     fn text<'e>(&'e self, message: &'e str) -> Cow<'e, str> {
         let value = self.value.of(message);
-        if self.is_text {
-            return Cow::Borrowed(value);
+        match self.form {
+            Form::Escaped => decode_string(value).unwrap_or(Cow::Borrowed(value)),
+            Form::Plain | Form::Text | Form::Json => Cow::Borrowed(value),
         }
-        decode_string(value).unwrap_or(Cow::Borrowed(value))
     }
 }
 
@@ -120,7 +200,7 @@ impl Headers {
         let entries = headers
             .into_iter()
             .map(|(name, value)| {
-                let mut entry = Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true);
+                let mut entry = Entry::of_text(name, value);
                 if let Some(definition) = entry.definition.filter(|known| known.name() == "correlation-id") {
                     entry.name = Piece::Own(definition.name().into());
                 }
@@ -130,34 +210,50 @@ impl Headers {
         Self::checked(ByteString::new(), entries)
     }
 
-    /// The headers of an envelope whose member `headers` is the JSON object `object` within `text`.
-    pub(crate) fn of_envelope(text: &ByteString, object: &str) -> Result<Self, ProtocolError> {
-        let mut entries = Vec::with_capacity(12);
-        for (name, value) in RawObject::new(object) {
-            if value != "null" {
-                let name = Piece::in_text(text, name);
-                entries.push(Entry::new(text, name, Piece::in_text(text, compact(value)), false));
-            }
+    /// The headers of an envelope within `text`, with or without those that only Ditto itself may set.
+    pub(crate) fn of_envelope(
+        text: &ByteString,
+        headers: RawHeaders<'_>,
+        keeps_internal: bool,
+    ) -> Result<Self, ProtocolError> {
+        let mut entries = match headers {
+            RawHeaders::Members(entries) => entries,
+            RawHeaders::Other(raw) => return Err(wrong_type("headers", "an object", raw)),
+        };
+        if !keeps_internal {
+            entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
         }
         Self::checked(text.clone(), entries)
     }
 
     /// The headers of a JSON object that stands within a value.
     pub(crate) fn of_object(raw: &str) -> Result<Self, ProtocolError> {
-        let text = ByteString::from(object("headers", raw)?);
-        Self::of_envelope(&text, &text)
+        let text = ByteString::from(raw);
+        match RawHeaders::of_text(&text)? {
+            Some(headers) => Self::of_envelope(&text, headers, true),
+            None => Err(wrong_type("headers", "an object", raw)),
+        }
     }
 
     fn checked(text: ByteString, mut entries: Vec<Entry>) -> Result<Self, ProtocolError> {
         deduplicate(&text, &mut entries);
         entries.retain_mut(|entry| normalize(&text, entry));
-        let headers = Self { text, entries };
+        let headers = Self::of_entries(text, entries);
         for header in headers.iter() {
-            if let Some(definition) = header.definition() {
-                definition.check(&header.text())?;
+            match header.definition() {
+                Some(definition) if header.entry.form == Form::Json => {
+                    definition.check_json(header.entry.value.of(&headers.text))?;
+                }
+                Some(definition) => definition.check(&header.text())?,
+                None => {}
             }
         }
         Ok(headers)
+    }
+
+    fn of_entries(text: ByteString, entries: Vec<Entry>) -> Self {
+        let known = entries.iter().filter_map(|entry| entry.definition).fold(0, |known, it| known | it.bit());
+        Self { text, entries, known }
     }
 
     /// The headers in order.
@@ -167,7 +263,23 @@ impl Headers {
 
     /// The header of that name, in any case.
     pub fn get(&self, name: &str) -> Option<Header<'_>> {
-        self.iter().find(|header| header.is_named(name))
+        match header_definition(name) {
+            Some(definition) => self.known(definition.known()),
+            None => self.iter().find(|header| header.is_named(name)),
+        }
+    }
+
+    /// A known header, if it is there.
+    pub fn known(&self, header: KnownHeader) -> Option<Header<'_>> {
+        if self.known & header.bit() == 0 {
+            return None;
+        }
+        self.iter().find(|it| it.definition().is_some_and(|definition| definition.known() == header))
+    }
+
+    /// The text of a known header.
+    pub fn known_text(&self, header: KnownHeader) -> Option<Cow<'_, str>> {
+        self.known(header).map(|header| header.text())
     }
 
     /// The text of the header of that name.
@@ -182,10 +294,11 @@ impl Headers {
     pub fn set(&mut self, name: impl Into<Box<str>>, text: impl Into<Box<str>>) -> Result<(), ProtocolError> {
         let (name, text) = (name.into(), text.into());
         let place = self.iter().position(|header| header.is_named(&name));
-        let entry = Entry::new("", Piece::Own(name), Piece::Own(text), true);
+        let entry = Entry::of_text(name, text);
         if let Some(definition) = entry.definition {
             definition.check(entry.value.of(""))?;
         }
+        self.known |= entry.definition.map_or(0, HeaderDefinition::bit);
         match place.and_then(|place| self.entries.get_mut(place)) {
             Some(old) => *old = entry,
             None => self.entries.push(entry),
@@ -196,12 +309,8 @@ impl Headers {
     /// Removes the header of that name, in any case.
     pub fn remove(&mut self, name: &str) {
         let text = &self.text;
-        self.entries.retain(|entry| !entry.name.of(text).eq_ignore_ascii_case(name));
-    }
-
-    /// Removes the headers that only Ditto itself may set, as if they had never been there.
-    pub fn strip_internal(&mut self) {
-        self.entries.retain(|entry| !entry.definition.is_some_and(HeaderDefinition::is_internal));
+        self.entries.retain(|entry| !entry.is_named(text, name));
+        self.known &= !header_definition(name).map_or(0, HeaderDefinition::bit);
     }
 
     /// What is accepted from outside: headers that must not come in are removed, lists in comma form become JSON. As in
@@ -218,11 +327,11 @@ impl Headers {
                 Some(definition) if definition.is_list() => list(value),
                 _ => value.to_owned(),
             };
-            Some(Entry::new("", Piece::Own(name.into()), Piece::Own(value.into()), true))
+            Some(Entry::of_text(name, value))
         });
         let mut entries = accepted.collect();
         deduplicate("", &mut entries);
-        Ok(Self { text: ByteString::new(), entries })
+        Ok(Self::of_entries(ByteString::new(), entries))
     }
 
     /// What is written outside, with texts; built-in labels are left out of `requested-acks`.
@@ -232,8 +341,7 @@ impl Headers {
                 return None;
             }
             if header.is_named("requested-acks") {
-                return external_labels(&self.sent_labels())
-                    .map(|labels| (header.name(), Cow::Owned(labels)));
+                return external_labels(&self.sent_labels()).map(|labels| (header.name(), labels));
             }
             Some((header.name(), header.text()))
         })
@@ -241,27 +349,30 @@ impl Headers {
 
     /// `correlation-id`.
     pub fn correlation_id(&self) -> Option<Header<'_>> {
-        self.get("correlation-id")
+        self.known(const { KnownHeader::named("correlation-id") })
     }
 
     /// `content-type`.
     pub fn content_type(&self) -> Option<Cow<'_, str>> {
-        self.text("content-type")
+        self.known_text(const { KnownHeader::named("content-type") })
     }
 
     /// `response-required`; true if absent.
     pub fn is_response_required(&self) -> bool {
-        self.text("response-required").is_none_or(|text| text != "false")
+        self.known_text(const { KnownHeader::named("response-required") }).is_none_or(|text| text != "false")
     }
 
     /// `timeout`, if given.
     pub fn timeout(&self) -> Option<Duration> {
-        self.text("timeout").and_then(|text| parse_duration(&text))
+        self.known_text(const { KnownHeader::named("timeout") }).and_then(|text| parse_duration(&text))
     }
 
     /// The labels of `requested-acks`, each once; empty if absent.
     pub fn requested_acks(&self) -> Vec<String> {
         let mut labels = self.sent_labels();
+        if labels.len() < 2 {
+            return labels;
+        }
         let mut known = HashSet::with_capacity(labels.len());
         labels.retain(|label| known.insert(label.clone()));
         labels
@@ -269,15 +380,21 @@ impl Headers {
 
     /// The labels of `requested-acks` as they stand there.
     pub(crate) fn sent_labels(&self) -> Vec<String> {
-        self.text("requested-acks").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        match self.known_text(const { KnownHeader::named("requested-acks") }) {
+            Some(text) if text != "[]" => serde_json::from_str(&text).unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 }
 
 /// The list as it is written outside: `None` if only built-in labels were in it; an empty one stays.
-pub(crate) fn external_labels(labels: &[String]) -> Option<String> {
+pub(crate) fn external_labels(labels: &[String]) -> Option<Cow<'static, str>> {
+    if labels.is_empty() {
+        return Some(Cow::Borrowed("[]"));
+    }
     let external: Vec<&String> =
         labels.iter().filter(|label| !AckLabel::BUILT_IN.contains(&label.as_str())).collect();
-    (labels.is_empty() || !external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default())
+    (!external.is_empty()).then(|| serde_json::to_string(&external).unwrap_or_default().into())
 }
 
 /// A JSON array as compact JSON; a comma list as JSON array of its trimmed items, without those that were empty before.
@@ -303,12 +420,15 @@ fn compact(raw: &str) -> Cow<'_, str> {
 
 /// Puts slashes before the keys of `put-metadata`. False for a header on metadata that says nothing.
 fn normalize(text: &str, entry: &mut Entry) -> bool {
-    let name = entry.definition.map_or("", HeaderDefinition::name);
-    if !matches!(name, "put-metadata" | "get-metadata" | "delete-metadata") {
+    const PUT: KnownHeader = KnownHeader::named("put-metadata");
+    const GET: KnownHeader = KnownHeader::named("get-metadata");
+    const DELETE: KnownHeader = KnownHeader::named("delete-metadata");
+    let known = entry.definition.map(HeaderDefinition::known);
+    if ![PUT, GET, DELETE].iter().any(|it| Some(*it) == known) {
         return true;
     }
     let value = entry.text(text).into_owned();
-    if name != "put-metadata" || value.is_empty() {
+    if known != Some(PUT) || value.is_empty() {
         return !value.is_empty();
     }
     let entries = match serde_json::from_str(&value) {
@@ -319,7 +439,7 @@ fn normalize(text: &str, entry: &mut Entry) -> bool {
     let entries: Vec<Value> = entries.into_iter().filter(Value::is_object).map(with_pointer).collect();
     let says_nothing = entries.is_empty();
     entry.value = Piece::Own(Value::from(entries).to_string().into());
-    entry.is_text = true;
+    entry.form = Form::Text;
     !says_nothing
 }
 
@@ -337,11 +457,22 @@ fn deduplicate(text: &str, entries: &mut Vec<Entry>) {
     // A loop within the list beats a map for what messages have; hostile ones get the map.
     const SMALL: usize = 24;
     if entries.len() <= SMALL {
-        let has_twin = |(at, entry): (usize, &Entry)| {
-            let name = entry.name.of(text);
-            entries.iter().skip(at + 1).any(|other| other.name.of(text).eq_ignore_ascii_case(name))
+        let mut known = 0;
+        let mut has_twin = |(at, entry): (usize, &Entry)| match entry.definition {
+            Some(definition) => {
+                let is_twin = known & definition.bit() != 0;
+                known |= definition.bit();
+                is_twin
+            }
+            None => {
+                let name = entry.name.of(text);
+                entries
+                    .iter()
+                    .skip(at + 1)
+                    .any(|other| other.definition.is_none() && other.is_named(text, name))
+            }
         };
-        if !entries.iter().enumerate().any(has_twin) {
+        if !entries.iter().enumerate().any(&mut has_twin) {
             return;
         }
     }
@@ -418,11 +549,11 @@ mod tests {
             .iter()
             .map(|header| {
                 let mut out = Vec::new();
-                header.write_value(&mut out);
+                header.write(&mut out);
                 String::from_utf8(out).unwrap()
             })
             .collect();
-        assert_eq!(written, ["7", "\"any\"", "\"1\""]);
+        assert_eq!(written, [r#""entity-revision":7"#, r#""status":"any""#, r#""x":"1""#]);
     }
 
     #[test]
@@ -437,12 +568,5 @@ mod tests {
         let headers = Headers::of_text(many).unwrap();
         assert_eq!(headers.iter().count(), 100_000);
         assert_eq!(headers.text("h99999").as_deref(), Some("199999"));
-    }
-
-    #[test]
-    fn internal_headers_can_be_stripped() {
-        let mut headers = Headers::of_text([("Ditto-Read-Subjects", "[]"), ("ditto-own", "x")]).unwrap();
-        headers.strip_internal();
-        assert_eq!(headers.iter().map(|h| h.name().to_owned()).collect::<Vec<_>>(), ["ditto-own"]);
     }
 }

@@ -236,7 +236,7 @@ fn check_parts(namespace: &str, name: &str) -> Result<(), &'static str> {
     if !is_namespace(namespace) {
         return Err("the namespace is not made of words that start with a letter, joined by `.` or `-`");
     }
-    if name.is_empty() || name.contains('/') || has_forbidden(name) {
+    if name.is_empty() || has_forbidden_or_slash(name) {
         return Err("the name is empty, has a slash, a control character or one of U+007F to U+00FF");
     }
     if namespace.len() + name.len() >= MAX_LENGTH
@@ -249,8 +249,16 @@ fn check_parts(namespace: &str, name: &str) -> Result<(), &'static str> {
 
 /// Whether a text has a character that no identifier has: a control character or one of the upper half of Latin-1.
 fn has_forbidden(text: &str) -> bool {
-    // Every forbidden character is a control byte, DEL, or starts with 0xC2 or 0xC3 in UTF-8.
-    text.bytes().any(|byte| byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xc3)
+    text.bytes().any(is_forbidden)
+}
+
+/// Every forbidden character is a control byte, DEL, or starts with 0xC2 or 0xC3 in UTF-8.
+fn is_forbidden(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, 0x7f | 0xc2 | 0xc3)
+}
+
+fn has_forbidden_or_slash(text: &str) -> bool {
+    text.bytes().any(|byte| byte == b'/' || is_forbidden(byte))
 }
 
 /// Checks the id of the thing that a topic names.
@@ -278,19 +286,24 @@ fn has_placeholder(text: &str) -> bool {
         .any(|(open, close)| text.split_once(open).is_some_and(|(_, rest)| rest.contains(close)))
 }
 
+/// Words joined by `.` or `-`, or nothing.
 fn is_namespace(text: &str) -> bool {
-    text.is_empty()
-        || text.split(['.', '-']).all(|word| {
-            word.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
-                && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        })
+    let mut starts_word = true;
+    let is_in_place = |byte: u8| {
+        let is_separator = matches!(byte, b'.' | b'-');
+        match std::mem::replace(&mut starts_word, is_separator) {
+            true => byte.is_ascii_alphabetic(),
+            false => is_separator || byte.is_ascii_alphanumeric() || byte == b'_',
+        }
+    };
+    text.is_empty() || text.bytes().all(is_in_place) && !starts_word
 }
 
 /// Checks a feature id or the name of an attribute or property.
 pub(crate) fn check_key(text: &str) -> Result<(), ProtocolError> {
     let why = if text.is_empty() {
         "it is empty"
-    } else if text.contains('/') || has_forbidden(text) {
+    } else if has_forbidden_or_slash(text) {
         "it has a slash, a control character or one of U+007F to U+00FF"
     } else if is_too_long(text) {
         "it is longer than 256 characters"
@@ -360,7 +373,7 @@ fn policy_label(text: &str) -> Result<(), ProtocolError> {
             format!("policy label `{}` starts with a prefix of imported entries", shorten(text)),
         ));
     }
-    if text.is_empty() || text.contains('/') || has_forbidden(text) || is_too_long(text) {
+    if text.is_empty() || has_forbidden_or_slash(text) || is_too_long(text) {
         return Err(ProtocolError::new(
             ErrorCode::POLICY_ENTRY_INVALID,
             format!(

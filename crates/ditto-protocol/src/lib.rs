@@ -22,7 +22,7 @@ mod write;
 
 pub use self::{
     acknowledgement::{Acknowledgement, Acknowledgements},
-    definitions::{HeaderDefinition, HeaderKind, header_definition},
+    definitions::{HeaderDefinition, HeaderKind, KnownHeader, header_definition},
     duration::parse_duration,
     error::{ErrorCode, ProtocolError},
     headers::{Header, Headers},

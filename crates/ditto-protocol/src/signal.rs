@@ -5,19 +5,19 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use ditto_json::{LimitError, check_limits};
 
 use crate::check::Message;
+use crate::definitions::KnownHeader;
 use crate::envelope::{Envelope, integer, object, string};
 use crate::error::{ErrorCode, ProtocolError};
 use crate::fields::canonical_fields;
 use crate::headers::Headers;
 use crate::id::shorten;
-use crate::instant::is_instant;
+use crate::instant::{canonical_instant, is_instant};
 use crate::kind::{Category, Kind, SignalType, Subject, status_of};
 use crate::piece::Piece;
 use crate::resource::ThingResource;
-use crate::topic::{Action, Channel, Criterion, Group, Segments, TargetTopic, TopicPath};
+use crate::topic::{Action, Channel, Group, Segments, TargetTopic, TopicParts, TopicPath};
 
 /// Bounds of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ impl Limits {
 pub struct Signal {
     text: ByteString,
     topic: Piece,
+    parts: TopicParts,
     path: Piece,
     value: Option<Piece>,
     extra: Option<Piece>,
@@ -56,6 +57,8 @@ pub struct Signal {
     status: Option<u16>,
     revision: Option<i64>,
     headers: Headers,
+    /// Where they stand in the text, if all of the text but them is written as it is.
+    headers_place: Option<Piece>,
     kind: Kind,
     /// By its topic, or by its header `channel`.
     is_live: bool,
@@ -126,7 +129,20 @@ impl Signal {
     /// # Errors
     /// The code that the reference answers with, or one of our limits'.
     pub fn decode(text: Bytes, limits: &Limits) -> Result<Self, ProtocolError> {
-        if text.len() > limits.max_bytes {
+        Self::decode_with(text, limits, true)
+    }
+
+    /// Decodes a message whose internal headers must not count: they are gone before anything looks at them.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_untrusted(text: Bytes, limits: &Limits) -> Result<Self, ProtocolError> {
+        Self::decode_with(text, limits, false)
+    }
+
+    fn decode_with(text: Bytes, limits: &Limits, keeps_internal: bool) -> Result<Self, ProtocolError> {
+        // Offsets into it have 32 bits.
+        if text.len() > limits.max_bytes.min(u32::MAX as usize) {
             return Err(ProtocolError::new(
                 ErrorCode::MESSAGE_TOO_LARGE,
                 format!("the message has {} bytes, more than {}", text.len(), limits.max_bytes),
@@ -135,18 +151,11 @@ impl Signal {
         let text = ByteString::try_from(text).map_err(|error| {
             ProtocolError::new(ErrorCode::MESSAGE_NOT_UTF8, format!("the message is not utf-8: {error}"))
         })?;
-        check_limits(&text, limits.max_depth).map_err(|error| {
-            let code = match error {
-                LimitError::EmptyName { .. } => ErrorCode::JSON_INVALID,
-                _ => ErrorCode::MESSAGE_TOO_DEEP,
-            };
-            ProtocolError::new(code, error.to_string())
-        })?;
-        let envelope = Envelope::scan(&text)?;
+        let mut envelope = Envelope::scan(&text, limits.max_depth)?;
         let missing =
             |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
-        let headers = match envelope.headers {
-            Some(raw) => Headers::of_envelope(&text, object("headers", raw)?)?,
+        let headers = match envelope.headers.take() {
+            Some(raw) => Headers::of_envelope(&text, raw, keeps_internal)?,
             None => Headers::default(),
         };
         let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
@@ -188,18 +197,28 @@ impl Signal {
         };
         message.check()?;
         let is_live = topic.channel == Channel::Live
-            || headers.get("channel").is_some_and(|channel| channel.text() == "live");
+            || headers
+                .known(const { KnownHeader::named("channel") })
+                .is_some_and(|channel| channel.text() == "live");
+        let value = envelope.value.map(|value| Cow::Borrowed(value.text()));
+        let is_verbatim = !envelope.is_unusual
+            && envelope.status.is_none()
+            && envelope.revision.is_none_or(|raw| raw.bytes().all(|byte| byte.is_ascii_digit()));
+        let headers_place = envelope.headers_place.take().filter(|_| is_verbatim).map(Piece::at);
+        drop(envelope);
         let piece = |part: Option<Cow<'_, str>>| part.map(|part| Piece::in_text(&text, part));
         Ok(Self {
-            value: piece(envelope.value.map(Cow::Borrowed)),
+            value: piece(value),
             extra: piece(extra.map(Cow::Borrowed)),
             timestamp: piece(timestamp),
             fields: piece(fields),
             path: Piece::in_text(&text, path_text),
+            parts: TopicParts::new(&topic_text, &topic),
             topic: Piece::in_text(&text, topic_text),
             status,
             revision,
             headers,
+            headers_place,
             kind,
             is_live,
             text,
@@ -218,18 +237,29 @@ impl Signal {
 
     /// The topic, taken apart.
     pub fn topic_path(&self) -> TopicPath<'_> {
-        // Decoding has parsed it, so the default is never seen.
-        TopicPath::parse(self.topic()).unwrap_or(TopicPath {
-            namespace: "",
-            name: "",
-            group: Group::Things,
-            channel: Channel::None,
-            criterion: Criterion::Errors,
-            action: None,
-            search_action: None,
-            streaming_action: None,
-            subject: None,
-        })
+        self.parts.of(self.topic())
+    }
+
+    /// What stands before and after the members of `headers`, if both are written exactly so. That is so for nearly all
+    /// events of things.
+    pub(crate) fn around_headers(&self) -> Option<(&str, &str)> {
+        let keeps_timestamp =
+            |timestamp| matches!(canonical_instant(timestamp), Cow::Borrowed(text) if text == timestamp);
+        let is_verbatim = matches!(self.kind.subject, Subject::Thing(_))
+            && self.kind.category == Category::Event
+            && self.parts.is_canonical
+            && self.is_live == (self.parts.channel() == Channel::Live)
+            && self.topic.is_span()
+            && self.path.is_span()
+            && *self.resource_path() == *self.path()
+            && self.timestamp().is_none_or(keeps_timestamp);
+        match self.headers_place.as_ref().filter(|_| is_verbatim)? {
+            Piece::Span { start, end } => {
+                let (start, end) = (*start as usize, *end as usize);
+                Some((self.text.get(..start + 1)?, self.text.get(end.checked_sub(1)?..)?))
+            }
+            Piece::Own(_) => None,
+        }
     }
 
     /// The path as it was received.
@@ -303,8 +333,7 @@ impl Signal {
 
     /// The entity that it is about.
     pub fn entity(&self) -> Entity<'_> {
-        let mut segments = Segments::of_topic(self.topic());
-        let (namespace, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
+        let TopicPath { namespace, name, .. } = self.topic_path();
         let kind = match self.kind.subject {
             Subject::Things | Subject::Search => EntityKind::None,
             // The reference has an id of its own for a question about any entities.
@@ -407,6 +436,17 @@ pub(crate) fn canonical_path(path: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn internal_headers_of_an_untrusted_message_were_never_there() {
+        let text = r#"{"topic":"a/b/things/twin/events/deleted","path":"/","revision":1,
+            "headers":{"Ditto-Read-Subjects":"no list","ditto-own":"x"}}"#;
+        let names = |signal: Signal| signal.headers().iter().map(|h| h.name().to_owned()).collect::<Vec<_>>();
+        let signal = Signal::decode_untrusted(text.into(), &Limits::default());
+        assert_eq!(signal.map(names), Ok(vec!["ditto-own".to_owned()]));
+        let code = Signal::decode(text.into(), &Limits::default()).map(names).map_err(|error| error.code());
+        assert_eq!(code, Err(ErrorCode::HEADER_INVALID));
+    }
 
     #[test]
     fn a_path_is_no_deeper_than_a_value() {

@@ -174,6 +174,81 @@ impl fmt::Display for TopicPath<'_> {
     }
 }
 
+/// A topic that was taken apart, without its text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TopicParts {
+    namespace: Span,
+    name: Span,
+    subject: Option<Span>,
+    /// What is no part of the text.
+    words: TopicPath<'static>,
+    /// Whether the topic is exactly its parts: nothing was ignored.
+    pub(crate) is_canonical: bool,
+}
+
+/// Byte offsets into a topic.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn of(topic: &str, part: &str) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(topic.as_ptr() as usize);
+        // Messages are far below 4 GiB (`Limits`).
+        let offset = |at: usize| u32::try_from(at).unwrap_or_default();
+        Self { start: offset(start), end: offset(start.wrapping_add(part.len())) }
+    }
+
+    fn get(self, topic: &str) -> &str {
+        topic.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+impl TopicParts {
+    /// The parts of a topic that was parsed of exactly this text.
+    pub(crate) fn new(topic: &str, path: &TopicPath<'_>) -> Self {
+        let words = TopicPath { namespace: "", name: "", subject: None, ..*path };
+        let tail = [
+            path.action.map(Action::as_str),
+            path.search_action.map(SearchAction::as_str),
+            path.streaming_action.map(StreamingAction::as_str),
+            path.subject,
+        ];
+        let channel = if path.channel == Channel::None { 0 } else { 1 + path.channel.as_str().len() };
+        let head = path.namespace.len() + 1 + path.name.len() + 1 + path.group.as_str().len() + channel;
+        let tail: usize = tail.into_iter().flatten().map(|part| 1 + part.len()).sum();
+        Self {
+            namespace: Span::of(topic, path.namespace),
+            name: Span::of(topic, path.name),
+            subject: path.subject.map(|subject| Span::of(topic, subject)),
+            words,
+            // The parts stand in the topic in this order: all of them are all of it.
+            is_canonical: head + 1 + path.criterion.as_str().len() + tail == topic.len(),
+        }
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.words.channel
+    }
+
+    /// Together with the text of the topic.
+    pub(crate) fn of(self, topic: &str) -> TopicPath<'_> {
+        TopicPath {
+            namespace: self.namespace.get(topic),
+            name: self.name.get(topic),
+            subject: self.subject.map(|subject| subject.get(topic)),
+            group: self.words.group,
+            channel: self.words.channel,
+            criterion: self.words.criterion,
+            action: self.words.action,
+            search_action: self.words.search_action,
+            streaming_action: self.words.streaming_action,
+        }
+    }
+}
+
 /// Segments of a topic or of an envelope's path: at the first empty one splitting stops, and everything from its slash
 /// on is one last segment. One trailing slash adds nothing. Nothing is decoded.
 #[derive(Debug, Clone)]
@@ -216,9 +291,11 @@ impl<'t> Iterator for Segments<'t> {
         if self.rest.is_empty() {
             return None;
         }
-        let (segment, rest) = match self.rest.split_once('/') {
-            Some(("", _)) | None => (self.rest, ""),
-            Some(parts) => parts,
+        // Segments are short: a loop beats a search that is made for long texts.
+        let slash = self.rest.bytes().position(|byte| byte == b'/').filter(|at| *at > 0);
+        let (segment, rest) = match slash {
+            Some(at) => (self.rest.get(..at)?, self.rest.get(at + 1..)?),
+            None => (self.rest, ""),
         };
         self.rest = rest;
         Some(segment)

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ditto_json::{JsonKind, RawObject, decode_string};
+use ditto_json::{JsonKind, RawJson, RawObject, decode_string};
 
 use crate::envelope::integer;
 use crate::error::{ErrorCode, ProtocolError};
@@ -53,10 +53,11 @@ fn text<'t>(what: &str, raw: &'t str) -> Result<Cow<'t, str>, ProtocolError> {
 /// Checks the value of `resource`; a thing id in it must be `own_id`, if given.
 pub(crate) fn check(
     resource: ThingResource,
-    raw: &str,
+    value: RawJson<'_>,
     purpose: Purpose,
     own_id: Option<&str>,
 ) -> Result<(), ProtocolError> {
+    let raw = value.text();
     if purpose == Purpose::Merge && JsonKind::of(raw) == JsonKind::Null {
         return match resource {
             ThingResource::Thing => Err(nothing_to_merge()),
@@ -68,14 +69,16 @@ pub(crate) fn check(
         ThingResource::Thing => thing(raw, purpose, own_id),
         ThingResource::PolicyId => text("a policy id", raw)?.parse::<PolicyId>().map(drop),
         ThingResource::Definition => definition(raw, purpose),
-        ThingResource::Attributes => keys("attributes", raw),
+        ThingResource::Attributes => keys_of("attributes", value),
         ThingResource::Features => features(raw),
         ThingResource::Feature => feature(raw),
         ThingResource::FeatureDefinition => feature_definition(raw),
-        ThingResource::FeatureProperties | ThingResource::FeatureDesiredProperties => keys("properties", raw),
+        ThingResource::FeatureProperties | ThingResource::FeatureDesiredProperties => {
+            keys_of("properties", value)
+        }
         ThingResource::Attribute | ThingResource::FeatureProperty | ThingResource::FeatureDesiredProperty => {
             if purpose != Purpose::Event && JsonKind::of(raw) == JsonKind::Object {
-                keys("a property", raw)
+                keys_of("a property", value)
             } else {
                 Ok(())
             }
@@ -187,6 +190,14 @@ fn feature_definition(raw: &str) -> Result<(), ProtocolError> {
         text.parse::<DefinitionId>()?;
     }
     Ok(())
+}
+
+/// [`keys`], unless the scan has seen that all of them are plain.
+fn keys_of(what: &str, value: RawJson<'_>) -> Result<(), ProtocolError> {
+    match value.kind() {
+        JsonKind::Object if value.has_plain_names() => Ok(()),
+        _ => keys(what, value.text()),
+    }
 }
 
 /// Member names at every level of objects; what stands in arrays is not looked at.

@@ -7,7 +7,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD};
 use ditto_json::{JsonKind, decode_string, write_escaped, write_string};
 
-use crate::definitions::{HeaderDefinition, header_definition};
+use crate::definitions::{HeaderDefinition, KnownHeader, header_definition};
 use crate::fields::canonical_fields;
 use crate::headers::external_labels;
 use crate::instant::canonical_instant;
@@ -24,6 +24,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+const RESPONSE_REQUIRED: KnownHeader = KnownHeader::named("response-required");
+const ENTITY_REVISION: KnownHeader = KnownHeader::named("entity-revision");
+const CHANNEL: KnownHeader = KnownHeader::named("channel");
+const REQUESTED_ACKS: KnownHeader = KnownHeader::named("requested-acks");
+
 /// How a signal is written.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Written<'w> {
@@ -38,6 +43,11 @@ impl Signal {
     /// signals `channel`, messages what their topic and path say, and a value without content type gets one.
     pub fn write(&self, written: &Written<'_>, out: &mut Vec<u8>) {
         out.reserve(self.text().len() + 160);
+        if let Some((before, after)) = self.around_headers() {
+            out.extend_from_slice(before.as_bytes());
+            self.write_headers(written, out);
+            return out.extend_from_slice(after.as_bytes());
+        }
         out.extend_from_slice(b"{\"topic\":\"");
         self.write_topic(out);
         out.extend_from_slice(b"\",\"headers\":{");
@@ -139,45 +149,51 @@ impl Signal {
         let unanswered = is_event || self.category() == Category::Error;
         let message = self.message_path();
         let mut first = true;
-        let mut begin = |out: &mut Vec<u8>, name: &str| {
+        let mut separate = |out: &mut Vec<u8>| {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            write_string(out, name);
-            out.push(b':');
         };
         for header in self.headers().iter() {
             if header.definition().is_some_and(|definition| !definition.is_written_outside()) {
                 continue;
             }
-            match header.definition().map_or("", |definition| definition.name()) {
-                "response-required" if unanswered => {}
-                "entity-revision" if is_event => {}
-                "channel" if self.is_live() => {}
-                name if message.is_some() && name.starts_with("ditto-message-") => {}
-                "requested-acks" => {
-                    let sent;
-                    let labels = match written.requested_acks {
-                        Some(labels) => labels,
-                        None => {
-                            sent = self.headers().sent_labels();
-                            &sent
-                        }
-                    };
-                    if labels.is_empty() {
-                        begin(out, header.name());
-                        out.extend_from_slice(b"[]");
-                    } else if let Some(labels) = external_labels(labels) {
-                        begin(out, header.name());
-                        out.extend_from_slice(labels.as_bytes());
-                    }
+            let known = header.definition().map(HeaderDefinition::known);
+            let is_said_below = known.is_some_and(|known| {
+                known == RESPONSE_REQUIRED && unanswered
+                    || known == ENTITY_REVISION && is_event
+                    || known == CHANNEL && self.is_live()
+                    || message.is_some() && known.name().starts_with("ditto-message-")
+            });
+            if is_said_below {
+                continue;
+            }
+            if known != Some(REQUESTED_ACKS) {
+                separate(out);
+                header.write(out);
+                continue;
+            }
+            let sent;
+            let labels = match written.requested_acks {
+                Some(labels) => labels,
+                None => {
+                    sent = self.headers().sent_labels();
+                    &sent
                 }
-                _ => {
-                    begin(out, header.name());
-                    header.write_value(out);
-                }
+            };
+            if let Some(labels) = external_labels(labels) {
+                separate(out);
+                header.write_name(out);
+                out.push(b':');
+                out.extend_from_slice(labels.as_bytes());
             }
         }
+        let mut begin = |out: &mut Vec<u8>, name: &str| {
+            separate(out);
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\":");
+        };
         if unanswered {
             begin(out, "response-required");
             out.extend_from_slice(b"false");
@@ -192,7 +208,7 @@ impl Signal {
         }
         if let Some(message) = message {
             self.write_message_headers(message, out, begin);
-        } else if self.has_typed_value() && self.headers().get("content-type").is_none() {
+        } else if self.has_typed_value() && self.headers().content_type().is_none() {
             begin(out, "content-type");
             out.extend_from_slice(b"\"application/json\"");
         }

@@ -20,7 +20,8 @@ use super::lines::{Line, read_line};
 /// A line is a Ditto Protocol message, or a record as console consumers and our corpus write it: an object without
 /// `path`, the message as text in `value`, and record headers as pairs in `headers`.
 pub(crate) struct NdjsonFeed {
-    batches: mpsc::Receiver<Vec<FeedRecord<()>>>,
+    batches: mpsc::Receiver<io::Result<Vec<FeedRecord<()>>>>,
+    failure: Option<io::Error>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -45,10 +46,16 @@ impl NdjsonFeed {
         let (sender, batches) = mpsc::channel(BATCHES);
         thread::Builder::new().name("ndjson-feed".to_owned()).spawn(move || {
             if let Err(error) = read(input, max_bytes, &sender) {
-                tracing::error!(%error, "feed ended early");
+                // Who reads it may have gone.
+                let _sent = sender.blocking_send(Err(error));
             }
         })?;
-        Ok(Self { batches, stop: Box::pin(stop.cancelled_owned()) })
+        Ok(Self { batches, failure: None, stop: Box::pin(stop.cancelled_owned()) })
+    }
+
+    /// Why it ended before the end of the input.
+    pub(crate) fn failure(self) -> io::Result<()> {
+        self.failure.map_or(Ok(()), Err)
     }
 }
 
@@ -59,7 +66,13 @@ impl Feed for NdjsonFeed {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
-        self.batches.poll_recv(cx)
+        self.batches.poll_recv(cx).map(|batch| match batch? {
+            Ok(records) => Some(records),
+            Err(error) => {
+                self.failure = Some(error);
+                None
+            }
+        })
     }
 
     fn settle(&mut self, tickets: &mut Vec<()>) {
@@ -67,7 +80,11 @@ impl Feed for NdjsonFeed {
     }
 }
 
-fn read(mut input: Input, max_bytes: usize, batches: &mpsc::Sender<Vec<FeedRecord<()>>>) -> io::Result<()> {
+fn read(
+    mut input: Input,
+    max_bytes: usize,
+    batches: &mpsc::Sender<io::Result<Vec<FeedRecord<()>>>>,
+) -> io::Result<()> {
     let mut batch = Vec::new();
     // A record around a message takes quotes and escapes: twice its size in the worst case that makes sense.
     let max_line = max_bytes.saturating_mul(2).saturating_add(64 << 10);
@@ -77,7 +94,7 @@ fn read(mut input: Input, max_bytes: usize, batches: &mpsc::Sender<Vec<FeedRecor
         batch.extend(line.map(|line| record(line, max_bytes)));
         // A line that somebody types is passed on at once.
         let is_due = batch.len() >= BATCH || is_end || input.buffer().is_empty();
-        if is_due && !batch.is_empty() && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+        if is_due && !batch.is_empty() && batches.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
             return Ok(());
         }
         if is_end {
@@ -107,7 +124,7 @@ type RecordHeaders = Vec<(Bytes, Bytes)>;
 
 /// Message and headers of a recorded record; `None` for anything else.
 fn recorded(line: &[u8]) -> Option<(Bytes, RecordHeaders)> {
-    // A message has its path before or after its value: the cheap look comes first.
+    // What stands in an object is only looked for in what is one.
     let text = std::str::from_utf8(line).ok()?;
     serde_json::from_str::<&serde_json::value::RawValue>(text).ok()?;
     if JsonKind::of(text.trim()) != JsonKind::Object {
@@ -137,7 +154,7 @@ mod tests {
         let (sender, mut batches) = mpsc::channel(100);
         read(BufReader::new(Box::new(text.as_bytes())), max_bytes, &sender).unwrap();
         drop(sender);
-        std::iter::from_fn(|| batches.blocking_recv()).flatten().collect()
+        std::iter::from_fn(|| batches.blocking_recv()).flatten().flatten().collect()
     }
 
     #[test]

@@ -48,13 +48,12 @@ impl Fleet {
         Self { revisions: vec![0; things as usize], next: 0 }
     }
 
-    /// The next signal. Of 20: 14 events, 2 alarms, 2 events that only some may read in part or not at all, 1 that
-    /// nobody here may read, 1 that is no Ditto Protocol.
+    /// The next signal. Of 20: 15 events, 2 alarms, 1 event that may be read in part only, 1 that nobody here may read,
+    /// 1 that is no Ditto Protocol.
     pub(super) fn next_signal(&mut self) -> SampleSignal {
         let n = self.next;
         self.next += 1;
-        // Any step that is prime to most sizes of fleets: neighbours in time are different things.
-        let place = usize::try_from(n.wrapping_mul(7)).unwrap_or_default() % self.revisions.len();
+        let place = usize::try_from(n).unwrap_or_default() % self.revisions.len();
         let revision = match self.revisions.get_mut(place) {
             Some(revision) => {
                 *revision += 1;

@@ -25,6 +25,8 @@ use crate::settings::Bounds;
 pub(super) struct Partitions {
     by_topic: HashMap<Arc<str>, HashMap<i32, u64>>,
     by_assignment: HashMap<u64, Partition>,
+    /// The partition of the last record: they come in runs.
+    last: Option<(Arc<str>, i32, u64)>,
     /// INVARIANT: grows with each assignment of a partition, so that tickets of an earlier one find nothing.
     next: u64,
 }
@@ -42,6 +44,7 @@ struct Partition {
 
 impl Partitions {
     fn add(&mut self, topic: &str, partition: i32, start: Option<i64>) {
+        self.last = None;
         let assignment = self.next;
         self.next += 1;
         let topic: Arc<str> = match self.by_topic.get_key_value(topic) {
@@ -58,6 +61,7 @@ impl Partitions {
     }
 
     fn remove(&mut self, topic: &str, partition: i32) {
+        self.last = None;
         if let Some(assignment) = self.by_topic.get_mut(topic).and_then(|it| it.remove(&partition)) {
             self.by_assignment.remove(&assignment);
         }
@@ -71,19 +75,28 @@ impl Partitions {
         offset: i64,
         bytes: usize,
     ) -> Option<(Arc<str>, ConsumerTicket)> {
-        let assignment = *self.by_topic.get(topic)?.get(&partition)?;
+        let assignment = match &self.last {
+            Some((last, number, assignment)) if *number == partition && **last == *topic => *assignment,
+            _ => *self.by_topic.get(topic)?.get(&partition)?,
+        };
         let entry = self.by_assignment.get_mut(&assignment)?;
+        if self.last.as_ref().is_none_or(|(.., last)| *last != assignment) {
+            self.last = Some((Arc::clone(&entry.topic), partition, assignment));
+        }
         let tracker = entry.tracker.get_or_insert_with(|| OffsetTracker::new(offset));
         tracker
             .track(offset, bytes)
             .then(|| (Arc::clone(&entry.topic), ConsumerTicket { assignment, offset }))
     }
 
-    pub(super) fn settle(&mut self, ticket: ConsumerTicket) {
-        if let Some(tracker) =
-            self.by_assignment.get_mut(&ticket.assignment).and_then(|it| it.tracker.as_mut())
-        {
-            tracker.settle(ticket.offset);
+    pub(super) fn settle(&mut self, tickets: &[ConsumerTicket]) {
+        // Tickets of one partition come in runs.
+        for run in tickets.chunk_by(|one, next| one.assignment == next.assignment) {
+            let assignment = run.first().map(|ticket| ticket.assignment);
+            let partition = assignment.and_then(|it| self.by_assignment.get_mut(&it));
+            if let Some(tracker) = partition.and_then(|it| it.tracker.as_mut()) {
+                run.iter().for_each(|ticket| tracker.settle(ticket.offset));
+            }
         }
     }
 
@@ -223,7 +236,7 @@ impl ConsumerContext for Assignment {
             info!(partitions = list.count(), "kafka partitions revoked");
             let mut partitions = lock(&self.partitions);
             let settled = std::mem::take(&mut *lock(&self.shared.settled));
-            settled.into_iter().for_each(|ticket| partitions.settle(ticket));
+            partitions.settle(&settled);
             let last = partitions.take_commit_of(list, self.span);
             for element in list.elements() {
                 partitions.remove(element.topic(), element.partition());
@@ -260,8 +273,8 @@ impl ConsumerContext for Assignment {
 impl ClientContext for Assignment {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(facility, message, "librdkafka"),
-            _ => info!(facility, message, "librdkafka"),
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(facility, text = message, "librdkafka"),
+            _ => info!(facility, text = message, "librdkafka"),
         }
     }
 

@@ -118,8 +118,7 @@ impl Reader {
         if settled.is_empty() {
             return;
         }
-        let mut partitions = lock(&self.consumer.context().partitions);
-        settled.into_iter().for_each(|ticket| partitions.settle(ticket));
+        lock(&self.consumer.context().partitions).settle(&settled);
     }
 
     fn commit(&mut self, mode: CommitMode) {

@@ -121,7 +121,8 @@ impl ConsumerSettings {
             // By default a full queue stops fetching for a second: that would be the rate of a small queue.
             .set("fetch.queue.backoff.ms", "10")
             .set("fetch.max.bytes", (4 << 20).to_string())
-            .set("fetch.message.max.bytes", (1 << 20).to_string())
+            // Small enough that what is fetched is still in the cache when it is read.
+            .set("fetch.message.max.bytes", (256 << 10).to_string())
             .set("fetch.wait.max.ms", "100");
         properties
     }
