@@ -1,4 +1,4 @@
-//! The service's own command line, so that tests of this package find it built and fresh.
+//! The service's own program, so that tests of this package find it built and fresh.
 
 use std::process::ExitCode;
 

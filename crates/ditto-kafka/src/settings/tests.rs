@@ -41,26 +41,27 @@ fn replayable_round_robin() {
     check(
         &settings(),
         expect![[r#"
-        bootstrap.servers = a:1,b:2
-        security.protocol = PLAINTEXT
-        connections.max.idle.ms = 180000
-        topic.metadata.refresh.interval.ms = 180000
-        reconnect.backoff.ms = 500
-        reconnect.backoff.max.ms = 10000
-        message.timeout.ms = 0
-        request.timeout.ms = 10000
-        acks = all
-        enable.idempotence = true
-        max.in.flight = 5
-        message.max.bytes = 1048576
-        client.id = me
-        linger.ms = 5
-        compression.codec = none
-        queue.buffering.max.messages = 101000
-        queue.buffering.max.kbytes = 67584
-        partitioner = murmur2_random
-        sticky.partitioning.linger.ms = 0
-    "#]],
+            bootstrap.servers = a:1,b:2
+            security.protocol = PLAINTEXT
+            connections.max.idle.ms = 180000
+            topic.metadata.refresh.interval.ms = 180000
+            reconnect.backoff.ms = 500
+            reconnect.backoff.max.ms = 10000
+            message.timeout.ms = 0
+            request.timeout.ms = 10000
+            acks = all
+            enable.idempotence = true
+            max.in.flight = 5
+            message.max.bytes = 1048576
+            client.id = me
+            linger.ms = 5
+            compression.codec = none
+            queue.buffering.max.messages = 101000
+            queue.buffering.max.kbytes = 2097151
+            topic.metadata.propagation.max.ms = 30000
+            partitioner = murmur2_random
+            sticky.partitioning.linger.ms = 0
+        "#]],
     );
 }
 
@@ -75,32 +76,33 @@ fn best_effort_sticky_secured() {
     check(
         &settings,
         expect![[r#"
-        bootstrap.servers = a:1,b:2
-        security.protocol = SASL_SSL
-        connections.max.idle.ms = 180000
-        topic.metadata.refresh.interval.ms = 180000
-        reconnect.backoff.ms = 500
-        reconnect.backoff.max.ms = 10000
-        ssl.endpoint.identification.algorithm = https
-        ssl.ca.pem = CA
-        ssl.certificate.pem = CHAIN
-        ssl.key.pem = pa$$"word\
-        sasl.mechanisms = SCRAM-SHA-512
-        sasl.username = someone
-        sasl.password = pa$$"word\
-        message.timeout.ms = 10000
-        request.timeout.ms = 10000
-        acks = all
-        enable.idempotence = true
-        max.in.flight = 5
-        message.max.bytes = 1048576
-        client.id = me
-        linger.ms = 50
-        compression.codec = zstd
-        queue.buffering.max.messages = 1010
-        queue.buffering.max.kbytes = 3072
-        partitioner = murmur2_random
-    "#]],
+            bootstrap.servers = a:1,b:2
+            security.protocol = SASL_SSL
+            connections.max.idle.ms = 180000
+            topic.metadata.refresh.interval.ms = 180000
+            reconnect.backoff.ms = 500
+            reconnect.backoff.max.ms = 10000
+            ssl.endpoint.identification.algorithm = https
+            ssl.ca.pem = CA
+            ssl.certificate.pem = CHAIN
+            ssl.key.pem = pa$$"word\
+            sasl.mechanisms = SCRAM-SHA-512
+            sasl.username = someone
+            sasl.password = pa$$"word\
+            message.timeout.ms = 10000
+            request.timeout.ms = 10000
+            acks = all
+            enable.idempotence = true
+            max.in.flight = 5
+            message.max.bytes = 1048576
+            client.id = me
+            linger.ms = 50
+            compression.codec = zstd
+            queue.buffering.max.messages = 1010
+            queue.buffering.max.kbytes = 2097151
+            topic.metadata.propagation.max.ms = 5000
+            partitioner = murmur2_random
+        "#]],
     );
 }
 
