@@ -1,7 +1,5 @@
 //! The program itself: arguments, configuration, exit codes. No broker is needed.
 
-#![expect(clippy::indexing_slicing, reason = "a test: a panic is its answer")]
-
 use std::time::Instant;
 
 use ditto_tests::service::{Setup, definition, event};

@@ -343,7 +343,7 @@ impl<'t> Scanner<'t> {
     fn open(&mut self, is_object: bool) -> Result<(), ScanError> {
         self.deeper()?;
         self.at += 1;
-        if self.depth % 64 == 0 {
+        if self.depth.is_multiple_of(64) {
             self.outer.push(self.objects);
         }
         self.objects = self.objects << 1 | u64::from(is_object);
@@ -353,7 +353,7 @@ impl<'t> Scanner<'t> {
     fn close(&mut self) {
         self.at += 1;
         self.objects >>= 1;
-        if self.depth % 64 == 0 {
+        if self.depth.is_multiple_of(64) {
             self.objects = self.outer.pop().unwrap_or_default();
         }
         self.depth -= 1;
