@@ -62,7 +62,9 @@ fn a_feed_that_is_not_there_is_unavailable() -> anyhow::Result<()> {
     let ended = setup.run()?;
     ended.expect_code(69)?;
     assert!(ended.stderr.contains("nowhere.ndjson"), "{}", ended.stderr);
-    Ok(())
+    // Can be opened, and not read.
+    setup.feed("kind = \"ndjson\"\npath = \"connections\"")?;
+    setup.run()?.expect_code(69)
 }
 
 /// Ten seconds as the reference, then failed, named, and told.
@@ -90,8 +92,12 @@ fn a_broker_that_is_down_fails_signals_that_cannot_be_replayed() -> anyhow::Resu
     {
         assert!(ended.stderr.contains(text), "no `{text}` in\n{}", ended.stderr);
     }
+    // Nothing is in flight any more, whatever the client still has to say.
+    assert!(!ended.stderr.contains("unsent"), "{}", ended.stderr);
     let acknowledgements = setup.acknowledgements()?;
     assert_eq!(acknowledgements.len(), 1, "{acknowledgements:?}");
+    let headers = acknowledgements[0]["headers"].to_string();
+    assert!(!headers.contains("read-subjects"), "{headers}");
     assert_eq!(acknowledgements[0]["status"], 500);
     Ok(())
 }

@@ -26,8 +26,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut steps = Steps::default();
     let broker = steps.run("broker up", || Held::start(&dir))?;
     let outcome = plan.0.iter().try_for_each(|(name, flags)| {
-        let command =
-            cmd!(shell, "cargo test --release --no-fail-fast {flags...}").env(BROKER_VARIABLE, broker.state_file());
+        let command = cmd!(shell, "cargo test --release --no-fail-fast {flags...}")
+            .env(BROKER_VARIABLE, broker.state_file());
         steps.run(name, || Ok(command.run()?))
     });
     let down = steps.run("broker down", || broker.stop());

@@ -75,8 +75,13 @@ impl Reader<'_> {
         None
     }
 
-    /// A member that must be an array of strings; what is none is reported.
-    pub(crate) fn strings(&mut self, members: &Map<String, Value>, at: &str, name: &str) -> Vec<String> {
+    /// A member that must be an array of strings, each with its index; what is none is reported.
+    pub(crate) fn strings(
+        &mut self,
+        members: &Map<String, Value>,
+        at: &str,
+        name: &str,
+    ) -> Vec<(usize, String)> {
         match members.get(name) {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Array(elements)) => {
@@ -91,7 +96,7 @@ impl Reader<'_> {
                             "put it in quotes",
                         );
                     }
-                    text
+                    text.map(|text| (n, text))
                 });
                 strings.collect()
             }

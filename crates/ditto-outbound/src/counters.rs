@@ -86,8 +86,8 @@ pub enum FeedDrop {
     InvalidUtf8,
     /// Not a Ditto Protocol message.
     NotDittoProtocol,
-    /// The subjects that may read it cannot be understood, so nobody may.
-    InvalidReadSubjects,
+    /// An internal header of a trusted feed cannot be understood; with those that say who may read, nobody may.
+    InvalidInternalHeader,
 }
 
 impl FeedDrop {
@@ -98,7 +98,7 @@ impl FeedDrop {
         Self::TooDeep,
         Self::InvalidUtf8,
         Self::NotDittoProtocol,
-        Self::InvalidReadSubjects,
+        Self::InvalidInternalHeader,
     ];
 
     /// The name under which this reason is counted and explained.
@@ -109,7 +109,7 @@ impl FeedDrop {
             Self::TooDeep => "too-deep",
             Self::InvalidUtf8 => "invalid-utf-8",
             Self::NotDittoProtocol => "not-ditto-protocol",
-            Self::InvalidReadSubjects => "invalid-read-subjects",
+            Self::InvalidInternalHeader => "invalid-internal-header",
         }
     }
 }

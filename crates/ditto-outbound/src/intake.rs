@@ -174,7 +174,7 @@ impl Intake {
     ) -> Result<Arc<Grants>, Refusal> {
         let grants = Grants::parse(read, revoked, partial)
             .map(Arc::new)
-            .map_err(|error| refusal(FeedDrop::InvalidReadSubjects, error.to_string()))?;
+            .map_err(|error| refusal(FeedDrop::InvalidInternalHeader, error.to_string()))?;
         if self.key.len() <= MAX_KEY {
             if self.grants.len() >= MAX_CACHED {
                 self.grants.clear();
@@ -194,13 +194,13 @@ fn overlay(headers: &mut Headers, record_headers: &[(Bytes, Bytes)]) -> Result<(
         }
         let Ok(text) = std::str::from_utf8(value) else {
             return Err(refusal(
-                FeedDrop::InvalidReadSubjects,
+                FeedDrop::InvalidInternalHeader,
                 format!("record header `{name}` is not utf-8"),
             ));
         };
         headers
             .set(name, text)
-            .map_err(|error| refusal(FeedDrop::InvalidReadSubjects, error.message().to_owned()))?;
+            .map_err(|error| refusal(FeedDrop::InvalidInternalHeader, error.message().to_owned()))?;
     }
     Ok(())
 }

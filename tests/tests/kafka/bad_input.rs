@@ -71,7 +71,7 @@ fn a_feed_goes_on_after_records_that_are_no_signals() -> anyhow::Result<()> {
         "1 undecodable (too-deep)",
         "1 undecodable (invalid-utf-8)",
         "3 undecodable (not-ditto-protocol)",
-        "1 undecodable (invalid-read-subjects)",
+        "1 undecodable (invalid-internal-header)",
     ] {
         assert!(report.contains(expected), "no `{expected}` in {report}");
     }

@@ -65,6 +65,8 @@ impl Reader<'_> {
     ) -> Option<Target> {
         let topics = self.topics(at, members, root);
         let authorization_context = self.strings(members, at, "authorizationContext");
+        let authorization_context: Vec<String> =
+            authorization_context.into_iter().map(|(_, subject)| subject).collect();
         if authorization_context.is_empty() {
             let reason = "`authorizationContext` names no subject";
             self.error(
@@ -149,8 +151,8 @@ impl Reader<'_> {
     ) -> Vec<TopicSubscription> {
         let mut topics = Vec::new();
         let mut seen = HashSet::new();
-        for (n, text) in self.strings(members, at, "topics").iter().enumerate() {
-            match TopicSubscription::parse(text) {
+        for (n, text) in self.strings(members, at, "topics") {
+            match TopicSubscription::parse(&text) {
                 Ok(topic) if !seen.insert(topic.clone()) => {}
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
@@ -211,7 +213,7 @@ impl Reader<'_> {
     fn payload_mapping(&mut self, at: &str, members: &Map<String, Value>, root: &Map<String, Value>) {
         // A definition of that name would take the place of the mapper that is built.
         let is_defined = root.get("mappingDefinitions").is_some_and(|all| all.get("Ditto").is_some());
-        for (n, mapper) in self.strings(members, at, "payloadMapping").iter().enumerate() {
+        for (n, mapper) in self.strings(members, at, "payloadMapping") {
             if mapper != "Ditto" || is_defined || n > 0 {
                 let reason = format!("payload mapper `{mapper}` is not built yet");
                 self.error(

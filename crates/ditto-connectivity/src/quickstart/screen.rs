@@ -18,6 +18,8 @@ pub(super) struct Screen {
     /// Records shown per topic; `None` shows all.
     limit: Option<usize>,
     shown: BTreeMap<String, usize>,
+    /// Signals that ended without a record, by where and why.
+    dropped: BTreeMap<String, u64>,
 }
 
 impl Screen {
@@ -32,6 +34,7 @@ impl Screen {
             last: Totals::default(),
             limit,
             shown: BTreeMap::new(),
+            dropped: BTreeMap::new(),
         }
     }
 
@@ -69,6 +72,31 @@ impl Screen {
         self.line(&format!("  {value}"));
     }
 
+    /// What was dropped or failed since the last time, with its reason.
+    fn drops(&mut self, report: &Report) {
+        let mut now = BTreeMap::new();
+        for (feed, counts) in report.lanes() {
+            for (reason, n) in counts.undecodable {
+                now.insert(format!("dropped: a record of the feed of {feed} is no signal ({reason})"), n);
+            }
+        }
+        for (connection, address, counts) in report.targets() {
+            for (what, reasons) in [("dropped", counts.dropped), ("failed", counts.failed)] {
+                for (reason, n) in reasons {
+                    now.insert(format!("{what}: {connection} → {address} ({reason})"), n);
+                }
+            }
+        }
+        for (text, n) in now {
+            let before = self.dropped.insert(text.clone(), n).unwrap_or_default();
+            // As with records: a few are enough to see what it looks like.
+            let is_shown = self.limit.is_none_or(|limit| before < limit as u64);
+            if n > before && is_shown {
+                self.line(&format!("{text}, {n} so far"));
+            }
+        }
+    }
+
     /// The counts: on a terminal always in place, else every 5 s if something changed.
     pub(super) fn status(&mut self, report: &Report, force: bool) {
         let totals = report.totals();
@@ -79,6 +107,7 @@ impl Screen {
         }
         self.status_at = Some(Instant::now());
         self.last = totals;
+        self.drops(report);
         let Totals { published, dropped, failed, in_flight, undecodable, .. } = totals;
         let text = format!(
             "{published} published, {dropped} dropped, {failed} failed, {in_flight} in flight; {undecodable} records undecodable"

@@ -126,7 +126,7 @@ fn publishes_what_a_subject_may_read() {
         a/{{ thing:id }}: 2 selected, 1 published, 1 restricted
         b#2: 0 selected, 0 published
         c: 0 selected, 0 published
-        feed: 1 invalid-read-subjects
+        feed: 1 invalid-internal-header
     "#]],
     );
 }

@@ -72,8 +72,9 @@ pub(super) fn run(row: &Value) -> Value {
             Err(error) => json!({ "error": { "code": error.code(), "status": 400 } }),
         },
         "topic-pointer" => {
-            let keys: Vec<_> = Segments::of_path(input()).collect();
-            json!({ "keys": keys, "canonical": format!("/{}", keys.join("/")) })
+            // As a JSON pointer, in which `~` stands escaped.
+            let canonical = canonical_path(input()).replace('~', "~0");
+            json!({ "keys": Segments::of_path(input()).collect::<Vec<_>>(), "canonical": canonical })
         }
         kind => json!({ "no driver for kind": kind }),
     }
@@ -90,12 +91,15 @@ fn decode(message: &Value) -> Result<Signal, ProtocolError> {
 
 fn message(signal: &Signal) -> Value {
     let entity = signal.entity();
+    let signal_type = signal.signal_type().to_string();
+    // An answer with many things has no type: it is about no single resource.
+    let resource_type = (signal_type != "things.responses:retrieveThings").then(|| signal.resource_type());
     let mut answer = json!({
         "topicPath": topicpath::parts(&signal.topic_path()),
-        "path": written(signal)["path"],
-        "signalType": signal.signal_type().to_string(),
+        "path": canonical_path(signal.path()),
+        "signalType": signal_type,
         "category": signal.category().as_str(),
-        "resourceType": signal.resource_type(),
+        "resourceType": resource_type,
         "resourcePath": signal.resource_path(),
         "channelHeader": channel_header(signal),
         "targetTopic": signal.target_topic().map(TargetTopic::as_str),
@@ -113,6 +117,11 @@ fn message(signal: &Signal) -> Value {
         answer["partialThing"] = signal.partial_thing().unwrap_or_default();
     }
     answer
+}
+
+/// The path as it was received, with a leading slash and without a trailing one; what is written back may be another.
+fn canonical_path(path: &str) -> String {
+    format!("/{}", Segments::of_path(path).collect::<Vec<_>>().join("/"))
 }
 
 /// As the signal is written back: its members but headers and `extra`.
