@@ -5,6 +5,7 @@ mod broker;
 mod ci;
 mod conformance;
 mod console;
+mod fuzz;
 mod release;
 mod steps;
 mod test;
@@ -27,6 +28,8 @@ enum Xtask {
     Tidy,
     /// Run the vectors of the reference
     Conformance(conformance::Args),
+    /// Look for inputs that break what holds for any: needs nightly and cargo-fuzz
+    Fuzz(fuzz::Args),
     /// Run the benchmarks against a real Kafka broker of their own
     Bench(bench::Args),
     /// Start, stop or look at a real one-node Kafka broker
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Ci => ci::run(),
         Xtask::Tidy => tidy::run(),
         Xtask::Conformance(args) => conformance::run(&args),
+        Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Broker(command) => broker::run(command),
         Xtask::Release(args) => release::run(&args),

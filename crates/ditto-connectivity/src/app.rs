@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ditto_connection::Connection;
@@ -11,6 +12,7 @@ use ditto_kafka::{
 use ditto_outbound::{
     AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneCounters, NoAcknowledgements,
 };
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -130,14 +132,14 @@ impl App {
                 let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
                 running.add_lane("ndjson", &self.compiled(), lane.counters());
                 let bound = running.bound();
-                running.lanes.spawn(async move {
+                running.spawn(async move {
                     match bound.drain(lane).await {
                         Some(feed) => {
                             feed.failure().map_err(|error| AppError::File(path.display().to_string(), error))
                         }
                         None => Ok(()),
                     }
-                });
+                })?;
             }
             FeedConfig::Kafka { cluster, topics, group_id, start_at, acknowledgement_topic } => {
                 let acknowledgements = match acknowledgement_topic {
@@ -163,14 +165,14 @@ impl App {
                     running.add_lane(&id, std::slice::from_ref(compiled), lane.counters());
                     let bound = running.bound();
                     let grace = running.grace.clone();
-                    running.lanes.spawn(async move {
+                    running.spawn(async move {
                         match bound.drain(lane).await {
                             Some(feed) => {
                                 feed.close(grace.left()).await.map_err(|error| AppError::Client(id, error))
                             }
                             None => Ok(()),
                         }
-                    });
+                    })?;
                 }
             }
         }
@@ -263,6 +265,29 @@ impl Bound {
 impl Running {
     fn add_lane(&mut self, name: &str, connections: &[Arc<CompiledConnection>], counters: Arc<LaneCounters>) {
         self.report.add(name.to_owned(), connections.to_vec(), counters);
+    }
+
+    /// Runs a lane in a thread of its own: what it works on stays in one core's cache, and no lane waits for another.
+    fn spawn(
+        &mut self,
+        lane: impl Future<Output = Result<(), AppError>> + Send + 'static,
+    ) -> Result<(), AppError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| AppError::Internal(error.to_string()))?;
+        let (ending, ended) = oneshot::channel();
+        thread::Builder::new()
+            .name("lane".to_owned())
+            .spawn(move || {
+                // Whoever waits for it may have given up.
+                let _sent = ending.send(runtime.block_on(lane));
+            })
+            .map_err(|error| AppError::Internal(error.to_string()))?;
+        self.lanes.spawn(async move {
+            ended.await.unwrap_or_else(|_| Err(AppError::Internal("its thread panicked".to_owned())))
+        });
+        Ok(())
     }
 
     fn bound(&self) -> Bound {

@@ -45,9 +45,9 @@ pub(crate) fn run(args: RunArgs) -> u8 {
     }
 }
 
-/// A runtime for lanes; librdkafka has its own threads.
+/// A runtime for everything but lanes, which have threads of their own, as librdkafka has.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lane").build()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("service").build()
 }
 
 async fn serve(app: App) -> u8 {

@@ -137,6 +137,7 @@ pub struct RawJson<'t> {
     start: usize,
     end: usize,
     has_plain_names: bool,
+    is_compact: bool,
 }
 
 impl<'t> RawJson<'t> {
@@ -160,6 +161,11 @@ impl<'t> RawJson<'t> {
         self.text.as_bytes().get(self.start) == Some(&b'n')
     }
 
+    /// Whether no blank stands between its parts, and no escape in its strings.
+    pub fn is_compact(self) -> bool {
+        self.is_compact
+    }
+
     /// Whether every member name in it, at any level, is 1 to 256 characters of printable ASCII without slash and escape:
     /// nothing to look at for most rules about names.
     pub fn has_plain_names(self) -> bool {
@@ -175,6 +181,7 @@ pub struct Scanner<'t> {
     max_depth: usize,
     depth: usize,
     has_plain_names: bool,
+    is_compact: bool,
     /// Of the innermost 64 levels of the value that is being skipped: whether it is an object, the innermost one lowest.
     objects: u64,
     /// The same of the levels around them.
@@ -187,7 +194,16 @@ const MAX_PLAIN_NAME: usize = 256;
 impl<'t> Scanner<'t> {
     /// A scanner at the start of `text`.
     pub fn new(text: &'t str, max_depth: usize) -> Self {
-        Self { text, at: 0, max_depth, depth: 0, has_plain_names: true, objects: 0, outer: Vec::new() }
+        Self {
+            text,
+            at: 0,
+            max_depth,
+            depth: 0,
+            has_plain_names: true,
+            is_compact: true,
+            objects: 0,
+            outer: Vec::new(),
+        }
     }
 
     /// Takes an object; `member` is called at each of its values and must take it, with [`Self::value`] or otherwise.
@@ -231,8 +247,15 @@ impl<'t> Scanner<'t> {
         self.peek();
         let start = self.at;
         self.has_plain_names = true;
+        self.is_compact = true;
         self.skip_value()?;
-        Ok(RawJson { text: self.text, start, end: self.at, has_plain_names: self.has_plain_names })
+        Ok(RawJson {
+            text: self.text,
+            start,
+            end: self.at,
+            has_plain_names: self.has_plain_names,
+            is_compact: self.is_compact,
+        })
     }
 
     fn skip_value(&mut self) -> Result<(), ScanError> {
@@ -321,7 +344,10 @@ impl<'t> Scanner<'t> {
             match bytes.get(self.at) {
                 // One comparison for nearly every byte of a compact text.
                 Some(byte) if *byte > b' ' => return Some(*byte),
-                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(b' ' | b'\n' | b'\t' | b'\r') => {
+                    self.is_compact = false;
+                    self.at += 1;
+                }
                 other => return other.copied(),
             }
         }
@@ -411,6 +437,7 @@ impl<'t> Scanner<'t> {
                 }
                 Some(b'\\') => {
                     has_escapes = true;
+                    self.is_compact = false;
                     at = match bytes.get(at + 1) {
                         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
                         Some(b'u') if is_hex(bytes.get(at + 2..at + 6)) => at + 6,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use ditto_json::{JsonPointer, RawJson, RawString, decode_string, write_string};
+use ditto_json::{JsonKind, JsonPointer, RawJson, RawString, decode_string, write_string};
 use serde_json::Value;
 
 use crate::definitions::{HeaderDefinition, HeaderKind, KnownHeader, header_definition};
@@ -147,9 +147,11 @@ impl Entry {
 
     /// A header of a message whose value is no string.
     pub(crate) fn of_json(name: RawString<'_>, value: RawJson<'_>) -> Self {
-        let piece = match compact(value.text()) {
-            Cow::Borrowed(_) => Piece::at(value.place()),
-            Cow::Owned(compact) => Piece::Own(compact.into()),
+        let is_container = matches!(value.kind(), JsonKind::Object | JsonKind::Array);
+        let piece = if value.is_compact() || !is_container {
+            Piece::at(value.place())
+        } else {
+            Piece::Own(compact(value.text()).into())
         };
         Self::of_message(name, piece, Form::Json)
     }
@@ -409,13 +411,9 @@ fn list(value: &str) -> String {
     }
 }
 
-/// Objects and arrays without the blanks between their parts.
-fn compact(raw: &str) -> Cow<'_, str> {
-    let is_compact = |byte: u8| !byte.is_ascii_whitespace() && byte != b'\\';
-    if !raw.starts_with(['{', '[']) || raw.bytes().all(is_compact) {
-        return Cow::Borrowed(raw);
-    }
-    serde_json::from_str::<Value>(raw).map_or(Cow::Borrowed(raw), |value| Cow::Owned(value.to_string()))
+/// An object or array without the blanks between its parts and without escapes that need not be.
+fn compact(raw: &str) -> String {
+    serde_json::from_str::<Value>(raw).map_or_else(|_| raw.to_owned(), |value| value.to_string())
 }
 
 /// Puts slashes before the keys of `put-metadata`. False for a header on metadata that says nothing.

@@ -76,7 +76,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
             .insert(Header { key: "ditto-connection-id", value: Some("bench") });
         let record = BaseRecord::to(to).key(key.as_bytes()).payload(payload.as_bytes()).headers(native);
         feed::send(&producer, record)?;
-        if moved % 100 == 0 {
+        if moved.is_multiple_of(100) {
             producer.poll(Duration::ZERO);
         }
         Ok(())

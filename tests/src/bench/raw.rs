@@ -19,7 +19,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
         record.key = message.key();
         record.payload = message.payload();
         feed::send(&producer, record)?;
-        if moved % BETWEEN_POLLS == 0 {
+        if moved.is_multiple_of(BETWEEN_POLLS) {
             producer.poll(Duration::ZERO);
         }
         Ok(())

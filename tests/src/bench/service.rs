@@ -34,7 +34,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
         grace: Duration::from_secs(30),
     };
     // As the command `run` has it.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         let running = App::build(config)?.start(&stop)?;

@@ -21,11 +21,37 @@ pub fn compare(expected: &Value, answer: &Value, rules: Rules) -> Vec<String> {
                     .map(|(name, value)| (name.clone(), value.clone()))
                     .collect()
             };
-            objects("", &compared(expected), &compared(answer), &mut findings);
+            let (mut expected, mut answer) = (compared(expected), compared(answer));
+            broken_writing(&mut expected, &mut answer, &mut findings);
+            objects("", &expected, &answer, &mut findings);
         }
         _ => values("", expected, answer, &mut findings),
     }
     findings
+}
+
+/// Where the reference breaks when it writes a message back, the message with its topic and path is a proper answer
+/// (rule 3).
+fn broken_writing(
+    expected: &mut Map<String, Value>,
+    answer: &mut Map<String, Value>,
+    findings: &mut Vec<String>,
+) {
+    if !expected.get("roundtripError").is_some_and(breaks) {
+        return;
+    }
+    expected.shift_remove("roundtripError");
+    let written = answer.shift_remove("roundtrip").unwrap_or_default();
+    let said = (expected.get("topicPath").and_then(|topic| topic.get("path")), expected.get("path"));
+    if written.get("topic").is_none() || (written.get("topic"), written.get("path")) != said {
+        findings
+            .push(format!("/roundtrip: the message with its topic and path expected, {written} answered"));
+    }
+}
+
+/// Whether an error is none of the reference's answers, but of its language.
+fn breaks(error: &Value) -> bool {
+    error.get("code").and_then(Value::as_str).is_some_and(|code| code.starts_with("java:"))
 }
 
 fn values(at: &str, expected: &Value, answer: &Value, findings: &mut Vec<String>) {
@@ -124,6 +150,21 @@ mod tests {
         check(json!({"class": "X"}), json!({}), 0);
         check(json!({"n": 9007199254740993_i64}), json!({"n": 9007199254740992_i64}), 1);
         check(json!({"t": "<text>"}), json!({"t": ""}), 1);
+    }
+
+    #[test]
+    fn where_the_reference_cannot_write_the_message_is_right() {
+        let broken = |code: &str| {
+            json!({"topicPath": {"path": "a/b"}, "path": "/x", "category": "command",
+                "roundtripError": {"code": code}})
+        };
+        let answer = |roundtrip: Value| json!({"topicPath": {"path": "a/b"}, "path": "/x", "category": "command", "roundtrip": roundtrip});
+        let written = answer(json!({"topic": "a/b", "path": "/x", "value": 1}));
+        check(broken("java:IllegalStateException"), written.clone(), 0);
+        check(broken("java:IllegalStateException"), answer(json!({"topic": "a/c", "path": "/x"})), 1);
+        check(broken("java:IllegalStateException"), answer(json!({})), 1);
+        check(broken("java:IllegalStateException"), json!({"topicPath": {"path": "a/b"}}), 3);
+        check(broken("protocoladapter:unknown.channel"), written, 2);
     }
 
     #[test]

@@ -65,6 +65,20 @@ fn names_that_need_a_look_are_told() {
 }
 
 #[test]
+fn compact_values_are_told() {
+    for (text, is_compact) in [
+        (r#"  {"a b":[1,"c d"]}"#, true),
+        (r#"{"a":1 }"#, false),
+        ("[1,\n2]", false),
+        (r#"["\u0061"]"#, false),
+        (r#"{"\n":1}"#, false),
+        ("5  ", true),
+    ] {
+        assert_eq!(scan(text, 3).map(RawJson::is_compact), Ok(is_compact), "{text}");
+    }
+}
+
+#[test]
 fn any_depth_is_walked_without_recursion() {
     let text = format!("{}1{}", "[{\"a\":".repeat(300), "}]".repeat(300));
     assert!(scan(&text, 600).is_ok());

@@ -49,9 +49,12 @@ pub(super) struct Reader {
     last_commit: Instant,
 }
 
-/// Records and bytes of a batch, at most; a larger record is a batch of its own.
-const BATCH_RECORDS: usize = 512;
-const BATCH_BYTES: usize = 512 << 10;
+/// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
+/// the cache when it is taken.
+const BATCH_RECORDS: usize = 256;
+const BATCH_BYTES: usize = 128 << 10;
+/// Room for the record that ends a batch, if it is a usual one: then the buffer never moves.
+const LAST_RECORD: usize = 4 << 10;
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(50);
 /// How long the thread waits for the owner at a time.
@@ -204,14 +207,14 @@ impl Reader {
     /// Appends records until there are none, or the batch is full.
     fn fill(&mut self, batch: &mut Vec<ConsumedRecord>, timeout: Duration) -> Result<(), ClientError> {
         let mut buffer = BytesMut::new();
-        let mut pieces: Vec<Pieces> = Vec::new();
+        let mut pieces: Vec<Pieces> = Vec::with_capacity(BATCH_RECORDS);
         let mut timeout = timeout;
         while pieces.len() < BATCH_RECORDS && buffer.len() < BATCH_BYTES {
             match self.consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => {
                     if buffer.capacity() == 0 {
-                        buffer.reserve(BATCH_BYTES / 4);
+                        buffer.reserve(BATCH_BYTES + LAST_RECORD);
                     }
                     if let Some(piece) = self.copy(&message, &mut buffer) {
                         pieces.push(piece);

@@ -11,9 +11,9 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// The message of a row, given as an object or as its text; `None` if it is none.
+    /// The message of a row of that kind, given as an object or as its text; `None` if it is none.
     pub(super) fn of(row: &Value) -> Option<Self> {
-        let message = match row.get("message")? {
+        let message = match row.get("message").filter(|_| row["kind"] == "message")? {
             Value::Object(message) => message.clone(),
             Value::String(text) => serde_json::from_str(text).ok()?,
             _ => return None,
@@ -133,6 +133,10 @@ impl Said {
                 }
             }
             [namespace, _, "connections", ..] => *namespace = "_",
+            // A question about any entities.
+            [namespace, name, "policies", "commands", "checkPermissions", ..] => {
+                (*namespace, *name) = ("_", "_");
+            }
             _ => {}
         }
         let mut written = json!({ "topic": topic.join("/"), "path": expected["resourcePath"] });
@@ -140,7 +144,7 @@ impl Said {
             written["value"] = value;
         }
         let members: &[&str] = match expected["category"].as_str() {
-            Some("response" | "error") => &["status"],
+            Some("response") => &["status"],
             Some("event") if topic.contains(&"events") => &["revision", "timestamp"],
             _ => &[],
         };
@@ -148,6 +152,10 @@ impl Said {
             if let Some(value) = self.member(name) {
                 written[*name] = value.clone();
             }
+        }
+        // An error says its status itself.
+        if expected["category"] == "error" {
+            written["status"] = written["value"]["status"].clone();
         }
         if let Some(fields) = self.member("fields").and_then(Value::as_str).filter(|_| self.asks_for_fields())
         {
@@ -174,6 +182,7 @@ impl Said {
         let (group, criterion, action) = match topic.as_slice() {
             [_, _, "things", _, criterion, action, ..] => ("things", *criterion, *action),
             [_, _, group, criterion, action, ..] => (*group, *criterion, *action),
+            [_, _, group, criterion] => (*group, *criterion, ""),
             _ => return self.message.get("value").cloned(),
         };
         let entry = json!({ "subjects": {}, "resources": {}, "importable": "implicit" });
@@ -186,8 +195,15 @@ impl Said {
             ("search", "next") => json!({ "items": [] }),
             ("streaming", "next") => json!({ "item": null }),
             ("search" | "streaming", "failed") => json!({ "error": { "description": "" } }),
+            ("errors", _) => json!({ "description": "" }),
+            ("commands", "migrate") => json!({
+                "type": "things.commands:migrateThingDefinition", "thingId": topic.get(..2)?.join(":"),
+                "migrationPayload": {}, "initializeMissingPropertiesFromDefaults": false,
+            }),
             ("commands" | "events", _) if group == "policies" => match path.as_slice() {
-                [] if action != "retrieve" => json!({ "imports": {}, "entries": {} }),
+                [] if !["retrieve", "checkPermissions"].contains(&action) => {
+                    json!({ "imports": {}, "entries": {} })
+                }
                 ["entries"] => json!({}),
                 ["entries", _] => entry.clone(),
                 _ => return self.message.get("value").cloned(),
@@ -204,6 +220,9 @@ impl Said {
         let members = value.as_object_mut()?;
         if criterion == "streaming" {
             members.shift_remove("prefix");
+        }
+        if members.get("patchConditions").is_some_and(|conditions| *conditions == json!({})) {
+            members.shift_remove("patchConditions");
         }
         let entries = match path.as_slice() {
             _ if group != "policies" => None,
@@ -270,7 +289,7 @@ fn base64(bytes: &[u8]) -> String {
 fn from_base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
-    if digits.len() % 4 == 1 || padding > 0 && text.len() % 4 != 0 || padding > 2 {
+    if digits.len() % 4 == 1 || padding > 0 && !text.len().is_multiple_of(4) || padding > 2 {
         return None;
     }
     let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());
