@@ -185,8 +185,18 @@ impl Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // After a `{{` that is text, or a character that makes braces with the next one, only the other braces read back.
+        let (mut is_open, mut joins) = (false, false);
         self.parts.iter().try_for_each(|part| match part {
-            Part::Text(text) => f.write_str(text),
+            Part::Text(text) => {
+                is_open |= text.contains("{{");
+                joins = text.ends_with(['{', '$']);
+                f.write_str(text)
+            }
+            Part::Pipeline(pipeline) if is_open || joins => {
+                joins = false;
+                write!(f, "${{ {pipeline} }}")
+            }
             Part::Pipeline(pipeline) => write!(f, "{{{{ {pipeline} }}}}"),
         })
     }

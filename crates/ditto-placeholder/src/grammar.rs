@@ -251,6 +251,13 @@ mod tests {
     }
 
     #[test]
+    fn braces_beside_text_that_is_like_them() {
+        check("{${thing:id}", "{${ thing:id }");
+        check("$${thing:id}${thing:id}", "$${ thing:id }{{ thing:id }}");
+        check("{{x${thing:id}/${thing:name}", "{{x${ thing:id }/${ thing:name }");
+    }
+
+    #[test]
     fn what_stays_open_costs_no_more() {
         let text = "{{${thing:id}".repeat(1 << 16);
         let template: Template = text.parse().unwrap();
