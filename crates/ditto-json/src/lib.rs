@@ -8,7 +8,7 @@ mod selector;
 mod words;
 
 pub use self::{
-    merge::{merge_objects, merge_patch},
+    merge::{PatternError, merge_objects, merge_patch},
     pointer::{JsonPointer, PointerError},
     raw::{JsonKind, RawArray, RawObject, decode_string, write_escaped, write_string},
     scan::{Expected, RawJson, RawString, ScanError, ScanErrorKind, Scanner},

@@ -1,35 +1,62 @@
 //! Merge patch and the merge of an event with its enrichment (protocol.md §8, §9).
 
+use std::fmt;
+
 use serde_json::{Map, Value};
+
+/// A member name of a merge patch is a pattern that is no regular expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatternError {
+    pattern: String,
+}
+
+impl PatternError {
+    /// Ditto has no code of its own for it: it breaks there.
+    pub fn code(&self) -> &'static str {
+        "json.invalid"
+    }
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no regular expression", self.pattern)
+    }
+}
+
+impl std::error::Error for PatternError {}
 
 /// Applies `patch` to `target` by RFC 7396, with one extension of Ditto: a member named `{{ /regex/ }}` or
 /// `{{ ~regex~ }}` with value null deletes every member of the target whose whole name matches; what the patch itself
 /// says of such a member is applied after that, wherever it stands.
 ///
-/// A pattern that is no valid regular expression matches nothing; its member is left out either way.
-pub fn merge_patch(target: &mut Value, patch: &Value) {
+/// # Errors
+/// A pattern is no valid regular expression, whatever its value is; then a part of the patch may be applied.
+pub fn merge_patch(target: &mut Value, patch: &Value) -> Result<(), PatternError> {
     let Value::Object(changes) = patch else {
         *target = patch.clone();
-        return;
+        return Ok(());
     };
     if !target.is_object() {
         *target = Value::Object(Map::new());
     }
-    let Value::Object(members) = target else { return };
-    for (name, _) in changes.iter().filter(|(_, change)| change.is_null()) {
-        if let Some(pattern) = deletion_pattern(name)
-            && let Ok(pattern) = regex::Regex::new(&format!("^(?:{pattern})$"))
-        {
-            members.retain(|member, _| !pattern.is_match(member));
+    let Value::Object(members) = target else { return Ok(()) };
+    for (name, change) in changes {
+        let Some(pattern) = deletion_pattern(name) else { continue };
+        let regex = regex::Regex::new(pattern)
+            .and_then(|_| regex::Regex::new(&format!("^(?:{pattern})$")))
+            .map_err(|_| PatternError { pattern: pattern.to_owned() })?;
+        if change.is_null() {
+            members.retain(|member, _| !regex.is_match(member));
         }
     }
     for (name, change) in changes {
         if change.is_null() {
             members.shift_remove(name);
         } else {
-            merge_patch(members.entry(name.as_str()).or_insert(Value::Null), change);
+            merge_patch(members.entry(name.as_str()).or_insert(Value::Null), change)?;
         }
     }
+    Ok(())
 }
 
 /// Adds to `winner` what only `other` has, recursively through objects; scalars and arrays of `winner` stay.
@@ -60,7 +87,7 @@ mod tests {
 
     #[track_caller]
     fn check(mut target: Value, patch: Value, expected: Value) {
-        merge_patch(&mut target, &patch);
+        assert_eq!(merge_patch(&mut target, &patch), Ok(()));
         assert_eq!(target, expected);
     }
 
@@ -69,7 +96,16 @@ mod tests {
         check(json!({"f1": 1, "g": 2}), json!({"{{ /f.*/ }}": null}), json!({"g": 2}));
         check(json!({"a/b": 1, "c": 2}), json!({"{{~a/.~}}": null}), json!({"c": 2}));
         check(json!({"f1": 1}), json!({"{{ /f.*/ }}": 5}), json!({"f1": 1, "{{ /f.*/ }}": 5}));
-        check(json!({"f1": 1}), json!({"{{ /(/ }}": null}), json!({"f1": 1}));
+    }
+
+    #[test]
+    fn a_pattern_is_a_regular_expression() {
+        for patch in
+            [json!({"{{ /(/ }}": null}), json!({"a": {"{{~[~}}": 5}}), json!({"{{ /a)|(b/ }}": null})]
+        {
+            let error = merge_patch(&mut json!({"a": 1}), &patch).map_err(|error| error.code());
+            assert_eq!(error, Err("json.invalid"), "{patch}");
+        }
     }
 
     #[test]
@@ -112,7 +148,7 @@ mod tests {
         #[test]
         fn agrees_with_rfc_7396(target in value(), patch in value()) {
             let mut ours = target.clone();
-            merge_patch(&mut ours, &patch);
+            prop_assert_eq!(merge_patch(&mut ours, &patch), Ok(()));
             let mut theirs = target;
             json_patch::merge(&mut theirs, &patch);
             prop_assert_eq!(ours, theirs);

@@ -30,7 +30,8 @@ impl JsonKind {
     }
 }
 
-/// The members of a well formed JSON object: decoded names and raw values, in the order of the text.
+/// The members of a well formed JSON object: decoded names and raw values, in the order of the text. A name that is no text
+/// (half a surrogate pair) is handed out as it stands, with its quotes.
 ///
 /// On text that is not well formed it ends early; it never fails and never looks outside of the text.
 #[derive(Debug, Clone)]
@@ -113,7 +114,8 @@ impl<'t> Iterator for RawObject<'t> {
         }
         let open = self.at;
         let close = end_of_string(self.text.as_bytes(), open);
-        let name = decode_string(self.text.get(open..=close)?)?;
+        let name = self.text.get(open..=close)?;
+        let name = decode_string(name).unwrap_or(Cow::Borrowed(name));
         self.at = close + 1;
         self.skip(b':')?;
         let end = end_of_value(self.text, self.at);
@@ -214,6 +216,8 @@ mod tests {
                 (Cow::from("c"), "\"q\\\"\"")
             ]
         );
+        let members: Vec<_> = RawObject::new(r#"{"\ud800":1,"a":2}"#).collect();
+        assert_eq!(members, [(Cow::from(r#""\ud800""#), "1"), (Cow::from("a"), "2")]);
         assert_eq!(RawObject::new("[1]").count(), 0);
         assert_eq!(RawObject::new("{}").count(), 0);
     }

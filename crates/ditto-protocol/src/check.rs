@@ -483,6 +483,8 @@ mod tests {
             Err("things:definition.identifier.invalid"),
         );
         check("twin/commands/modify", "/", r#","value":{"attributes":5}"#, Err("json.invalid"));
+        let hidden = r#","value":{"\ud800":1,"thingId":"x:y"}"#;
+        check("twin/commands/modify", "/", hidden, Err("things:id.notsettable"));
         check(
             "twin/commands/modify",
             "/features/f/definition",

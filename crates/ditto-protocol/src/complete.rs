@@ -48,15 +48,20 @@ impl Signal {
             },
             _ => return None,
         };
-        let subscribes = topic.search_action == Some(SearchAction::Subscribe)
-            || topic.streaming_action == Some(StreamingAction::SubscribeForPersistedEvents);
         let members = match self.value() {
-            None if subscribes => Map::new(),
+            None if self.subscribes() => Map::new(),
             None => return None,
             Some(raw) if JsonKind::of(raw) == JsonKind::Null => Map::new(),
             Some(raw) => serde_json::from_str(raw).ok()?,
         };
         Some(Value::Object(complete(self, members)))
+    }
+
+    /// Whether it is written with a value even if it has none.
+    pub(crate) fn subscribes(&self) -> bool {
+        let topic = self.topic_path();
+        topic.search_action == Some(SearchAction::Subscribe)
+            || topic.streaming_action == Some(StreamingAction::SubscribeForPersistedEvents)
     }
 
     /// The status that the value of an error has: 500 if it has none.

@@ -140,7 +140,9 @@ impl Signal {
         slash_then(out, name);
         slash_then(out, topic.group.as_str());
         if topic.channel != Channel::None {
-            slash_then(out, if self.is_live() { "live" } else { "twin" });
+            // A stream of events is of twins, whatever the header says; with a live topic nobody could read it.
+            let is_live = self.is_live() && !matches!(self.subject(), Subject::Streaming(_));
+            slash_then(out, if is_live { "live" } else { "twin" });
         }
         slash_then(out, topic.criterion.as_str());
         let action = topic.action.map(|action| action.as_str());
@@ -223,7 +225,8 @@ impl Signal {
 
     /// Deletions have no value of their own: the `{}` that the reference leaves of a redacted one has no type.
     fn has_typed_value(&self) -> bool {
-        self.value().is_some() && self.topic_path().action != Some(Action::Deleted)
+        (self.value().is_some() || self.subscribes())
+            && self.topic_path().action != Some(Action::Deleted)
     }
 
     fn write_message_headers(

@@ -39,39 +39,27 @@ const CLASSES: [Class; 4] = [
                 && said.header("channel") != Some("live")
                 && error_code(expected).is_none()
         },
-        change: |_, expected| {
-            expected["channelHeader"] = "live".into();
-            if let Some(topic) = expected.pointer_mut("/roundtrip/topic") {
-                let twin = topic.as_str().unwrap_or_default();
-                let segments = twin.split('/').enumerate().map(|(n, own)| if n == 3 { "live" } else { own });
-                *topic = segments.collect::<Vec<_>>().join("/").into();
+        change: |said, expected| {
+            replace(expected, &["/channelHeader"], &said.header("channel").into(), "live".into());
+            if let Some(topic) = expected.pointer("/roundtrip/topic").and_then(Value::as_str) {
+                let live = |(n, own)| if (n, own) == (3, "twin") { "live" } else { own };
+                let topic: Vec<_> = topic.split('/').enumerate().map(live).collect();
+                expected["roundtrip"]["topic"] = topic.join("/").into();
             }
         },
     },
     Class {
         id: "policy-resource-keeps-its-type",
         file: "protocol",
-        applies: |said, expected| {
-            let topic = said.topic();
-            let path = said.path();
-            let ([_, _, "policies", criterion, action, ..], ["entries", _, "resources", key @ ..]) =
-                (topic.as_slice(), path.as_slice())
-            else {
-                return false;
-            };
-            let key = key.join("/");
-            let Some((_, inner)) = key.split_once(':') else { return false };
-            // Commands and deletions keep the type; a path without slash gets one in all of them.
-            let loses_type = *criterion == "events" && *action != "deleted";
-            let gets_slash = !inner.is_empty() && !inner.starts_with('/');
-            (loses_type || gets_slash) && error_code(expected).is_none()
-        },
+        applies: |said, expected| without_type(said).is_some() && error_code(expected).is_none(),
         change: |said, expected| {
-            for place in ["/path", "/resourcePath", "/roundtrip/path"] {
-                if let Some(path) = expected.pointer_mut(place) {
-                    *path = said.canonical_path().into();
-                }
-            }
+            let theirs = without_type(said).unwrap_or_default().replace('~', "~0");
+            replace(
+                expected,
+                &["/resourcePath", "/roundtrip/path"],
+                &theirs.into(),
+                said.canonical_path().into(),
+            );
         },
     },
     Class {
@@ -97,12 +85,9 @@ const CLASSES: [Class; 4] = [
                     }
                 }
             }
-            let (ours, theirs) = (said.canonical_path(), said.canonical_path().replace('~', "~0"));
-            for place in ["/path", "/resourcePath", "/roundtrip/path"] {
-                if let Some(path) = expected.pointer_mut(place).filter(|path| **path == theirs) {
-                    *path = ours.clone().into();
-                }
-            }
+            let ours = said.canonical_path();
+            let theirs = ours.replace('~', "~0").into();
+            replace(expected, &["/path", "/resourcePath", "/roundtrip/path"], &theirs, ours.into());
         },
     },
     Class {
@@ -129,6 +114,32 @@ const CLASSES: [Class; 4] = [
         },
     },
 ];
+
+/// Puts `ours` where the reference says `theirs`, and only there.
+fn replace(expected: &mut Value, places: &[&str], theirs: &Value, ours: Value) {
+    for place in places {
+        if let Some(said) = expected.pointer_mut(place).filter(|said| **said == *theirs) {
+            *said = ours.clone();
+        }
+    }
+}
+
+/// What the reference makes of the path of a policy's resource, if not what was said: of an event it drops the type, and
+/// a key without slash gets one.
+fn without_type(said: &Said) -> Option<String> {
+    let (topic, path) = (said.topic(), said.path());
+    let [_, _, "policies", criterion, action, ..] = topic.as_slice() else { return None };
+    let ["entries", label, "resources", key @ ..] = path.as_slice() else { return None };
+    let key = key.join("/");
+    let (kind, inner) = key.split_once(':')?;
+    let slash = if inner.is_empty() || inner.starts_with('/') { "" } else { "/" };
+    match (*criterion, *action) {
+        ("events", action) if action != "deleted" => {
+            Some(format!("/entries/{label}/resources{slash}{inner}"))
+        }
+        _ => (slash == "/").then(|| format!("/entries/{label}/resources/{kind}:{slash}{inner}")),
+    }
+}
 
 /// The code of an answer that is an error.
 fn error_code(expected: &Value) -> Option<&str> {

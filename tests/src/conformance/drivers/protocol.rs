@@ -49,8 +49,10 @@ pub(super) fn run(row: &Value) -> Value {
         },
         "merge-patch" => {
             let mut target = row["target"].clone();
-            merge_patch(&mut target, &row["patch"]);
-            json!({ "result": target })
+            match merge_patch(&mut target, &row["patch"]) {
+                Ok(()) => json!({ "result": target }),
+                Err(error) => json!({ "error": { "code": error.code(), "status": 400 } }),
+            }
         }
         "field-selector" => match input().parse::<FieldSelector>() {
             Ok(selector) => json!({
