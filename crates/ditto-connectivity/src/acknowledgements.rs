@@ -12,7 +12,7 @@ use ditto_protocol::Acknowledgements;
 use tokio::sync::mpsc;
 use tracing::{error, warn};
 
-use crate::app::Grace;
+use crate::grace::Grace;
 
 /// Acknowledgements as lines of Ditto Protocol JSON. Clones write to the same place.
 #[derive(Clone)]

@@ -1,9 +1,8 @@
 //! The service: built, running, stopped.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use ditto_connection::Connection;
 use ditto_kafka::{
@@ -18,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig};
 use crate::definitions::Definitions;
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
+use crate::grace::Grace;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
 
@@ -141,8 +141,9 @@ impl App {
                     }
                 })?;
             }
-            FeedConfig::Kafka { cluster, topics, group_id, start_at, acknowledgement_topic } => {
-                let acknowledgements = match acknowledgement_topic {
+            FeedConfig::Kafka(config) => {
+                let KafkaFeedConfig { cluster, group_id, .. } = *config;
+                let acknowledgements = match config.acknowledgement_topic {
                     Some(topic) => Some(running.acknowledge_to(&cluster, topic)?),
                     None => None,
                 };
@@ -150,8 +151,10 @@ impl App {
                     let id = connection.id().to_string();
                     let client = |error| AppError::Client(format!("connection `{id}`"), error);
                     let settings =
-                        ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &topics)
-                            .with_start_at(start_at)
+                        ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &config.topics)
+                            .with_start_at(config.start_at)
+                            .with_instance_id(config.instance_id.clone())
+                            .with_session_timeout(config.session_timeout)
                             .with_max_value_bytes(self.config.policy.limits.max_bytes);
                     let leaf = KafkaLeaf::new(&running.pool, self.producer(connection, Delivery::Replayable))
                         .map_err(client)?;
@@ -220,25 +223,6 @@ pub struct Running {
     acknowledgements: Option<JoinHandle<()>>,
 }
 
-/// The time that a stop may take, over all its steps.
-#[derive(Debug, Clone)]
-pub(crate) struct Grace {
-    total: Duration,
-    until: Arc<OnceLock<Instant>>,
-}
-
-impl Grace {
-    fn new(total: Duration) -> Self {
-        Self { total, until: Arc::default() }
-    }
-
-    /// What is left of it; it begins when somebody first asks.
-    pub(crate) fn left(&self) -> Duration {
-        let until = self.until.get_or_init(|| Instant::now() + self.total);
-        until.saturating_duration_since(Instant::now())
-    }
-}
-
 /// What bounds the end of a lane.
 struct Bound {
     stop: CancellationToken,
@@ -255,7 +239,7 @@ impl Bound {
         tokio::select! {
             feed = lane.run() => Some(feed),
             () = overdue => {
-                warn!(grace = ?self.grace.total, "stopped before everything was sent; a replayable feed hands it out again");
+                warn!(grace = ?self.grace.total(), "stopped before everything was sent; a replayable feed hands it out again");
                 None
             }
         }

@@ -1,27 +1,8 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::{exit, quickstart, run};
-
-/// The program: takes its arguments from the process and does what they say.
-pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // `--help` and `--version` come this way too.
-            let _printed = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
-        }
-    };
-    ExitCode::from(match cli.command {
-        Command::Run(args) => run::run(args),
-        Command::Quickstart(args) => quickstart::quickstart(args),
-    })
-}
 
 /// Publishes the signals of Eclipse Ditto to Apache Kafka.
 ///

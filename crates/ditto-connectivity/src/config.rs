@@ -13,7 +13,7 @@ use ditto_protocol::Limits;
 use secrecy::SecretString;
 use toml::de::DeTable;
 
-use crate::telemetry;
+use crate::telemetry::{self, LogConfig, LogFormat};
 
 pub use self::interpolate::Variables;
 use self::section::{Document, Section};
@@ -46,18 +46,26 @@ pub enum FeedConfig {
         acknowledgements: Option<PathBuf>,
     },
     /// Topics, read as a member of a group per connection.
-    Kafka {
-        /// The cluster of the feed.
-        cluster: ClusterSettings,
-        /// The topics.
-        topics: Vec<String>,
-        /// What the groups of the lanes start with: `<group_id>.<connection id>`.
-        group_id: String,
-        /// Where a group starts that has committed nothing.
-        start_at: StartAt,
-        /// Topic of the same cluster for acknowledgements.
-        acknowledgement_topic: Option<String>,
-    },
+    Kafka(Box<KafkaFeedConfig>),
+}
+
+/// Where signals come from on a cluster.
+#[derive(Debug, Clone)]
+pub struct KafkaFeedConfig {
+    /// The cluster of the feed.
+    pub cluster: ClusterSettings,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// What the groups of the lanes start with: `<group_id>.<connection id>`.
+    pub group_id: String,
+    /// Where a group starts that has committed nothing.
+    pub start_at: StartAt,
+    /// Who this instance is among the members of the groups, also after a restart.
+    pub instance_id: Option<String>,
+    /// A member that is not heard of for so long has lost its partitions.
+    pub session_timeout: Duration,
+    /// Topic of the same cluster for acknowledgements.
+    pub acknowledgement_topic: Option<String>,
 }
 
 /// How producers behave.
@@ -78,30 +86,6 @@ impl Default for ProducerConfig {
             compression: Compression::None,
             linger: Duration::from_millis(5),
         }
-    }
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// A level or a filter such as `info,ditto_kafka=debug`. The variable `RUST_LOG` wins.
-    pub level: String,
-    /// For people or for machines.
-    pub format: LogFormat,
-}
-
-/// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Human,
-    /// A JSON object per line.
-    Json,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Human }
     }
 }
 
@@ -239,6 +223,11 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         .choice("start_at", &[("latest", StartAt::Latest), ("earliest", StartAt::Earliest)])
         .unwrap_or(StartAt::Latest);
     let acknowledgement_topic = section.text("acks_topic");
+    let instance_id = section.text("instance_id");
+    let session_timeout = section.duration("session_timeout", Duration::from_secs(10));
+    if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&session_timeout) {
+        section.refuse("session_timeout", "is not within 1s and 5m");
+    }
     let security = security(section, folder);
     let bootstrap_servers = bootstrap_servers.map(|servers| {
         let servers: Vec<String> =
@@ -248,12 +237,16 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         }
         servers
     });
-    let feed = bootstrap_servers.zip(topics).map(|(bootstrap_servers, topics)| FeedConfig::Kafka {
-        cluster: ClusterSettings { bootstrap_servers, security },
-        topics,
-        group_id,
-        start_at,
-        acknowledgement_topic,
+    let feed = bootstrap_servers.zip(topics).map(|(bootstrap_servers, topics)| {
+        FeedConfig::Kafka(Box::new(KafkaFeedConfig {
+            cluster: ClusterSettings { bootstrap_servers, security },
+            topics,
+            group_id,
+            start_at,
+            instance_id,
+            session_timeout,
+            acknowledgement_topic,
+        }))
     });
     (feed, policy)
 }

@@ -7,6 +7,8 @@ mod config;
 mod definitions;
 pub mod exit;
 mod feed;
+mod grace;
+mod program;
 mod publish;
 mod quickstart;
 mod report;
@@ -15,9 +17,11 @@ mod telemetry;
 
 pub use self::{
     app::{App, AppError, Running},
-    cli::{Cli, Command, QuickstartArgs, RunArgs, main},
-    config::{Config, ConfigErrors, FeedConfig, LogConfig, LogFormat, ProducerConfig, Variables},
+    cli::{Cli, Command, QuickstartArgs, RunArgs},
+    config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, ProducerConfig, Variables},
     definitions::{BrokenFile, Definition, Definitions},
+    program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},
+    telemetry::{LogConfig, LogFormat},
 };

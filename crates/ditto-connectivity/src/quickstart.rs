@@ -20,8 +20,9 @@ use self::fleet::{Due, Fleet, SampleSignal};
 use self::screen::Screen;
 use crate::app::{App, AppError, Clusters, Running};
 use crate::cli::QuickstartArgs;
-use crate::config::{Config, FeedConfig, LogConfig, ProducerConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig, ProducerConfig};
 use crate::run::{chain, code_of, runtime, stop_on_signals};
+use crate::telemetry::LogConfig;
 use crate::{exit, telemetry};
 
 /// The reference's own example, as its users' guide has it, and two more.
@@ -135,13 +136,15 @@ fn config(cluster: &EmbeddedCluster) -> Config {
     Config {
         // Not read: the definitions are given.
         connections: "quickstart".into(),
-        feed: FeedConfig::Kafka {
+        feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             cluster: cluster.settings(),
             topics: vec![FEED.to_owned()],
             group_id: "quickstart".to_owned(),
             start_at: StartAt::Earliest,
+            instance_id: None,
+            session_timeout: Duration::from_secs(10),
             acknowledgement_topic: None,
-        },
+        })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         producer: ProducerConfig::default(),
         log: LogConfig::default(),

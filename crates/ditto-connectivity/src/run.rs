@@ -22,7 +22,7 @@ pub(crate) fn run(args: RunArgs) -> u8 {
     if let Some(path) = args.acks {
         match &mut config.feed {
             FeedConfig::Ndjson { acknowledgements, .. } => *acknowledgements = Some(path),
-            FeedConfig::Kafka { .. } => {
+            FeedConfig::Kafka(_) => {
                 return fail(
                     &"--acks is for NDJSON feeds; set feed.acks_topic for a kafka feed",
                     exit::USAGE,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ditto_connectivity::{App, Config, FeedConfig, LogConfig, ProducerConfig};
+use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LogConfig, ProducerConfig};
 use ditto_kafka::{ClusterSettings, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use serde_json::json;
@@ -21,13 +21,15 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
     std::fs::write(folder.path().join("bench.json"), definition.to_string())?;
     let config = Config {
         connections: folder.path().to_owned(),
-        feed: FeedConfig::Kafka {
+        feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             cluster: ClusterSettings::plaintext([&broker.listeners.plaintext]),
             topics: vec![from.to_owned()],
             group_id: format!("bench-{}", std::process::id()),
             start_at: StartAt::Earliest,
+            instance_id: None,
+            session_timeout: Duration::from_secs(10),
             acknowledgement_topic: None,
-        },
+        })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         producer: ProducerConfig::default(),
         log: LogConfig::default(),

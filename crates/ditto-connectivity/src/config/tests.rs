@@ -76,24 +76,28 @@ max_message_bytes = "${LIMIT:-2_000_000}"
         expect![[r#"
             Config {
                 connections: "/etc/ditto/connections",
-                feed: Kafka {
-                    cluster: ClusterSettings {
-                        bootstrap_servers: [
-                            "kafka:9092",
-                            "other:9092",
-                        ],
-                        security: Security {
-                            tls: None,
-                            sasl: None,
+                feed: Kafka(
+                    KafkaFeedConfig {
+                        cluster: ClusterSettings {
+                            bootstrap_servers: [
+                                "kafka:9092",
+                                "other:9092",
+                            ],
+                            security: Security {
+                                tls: None,
+                                sasl: None,
+                            },
                         },
+                        topics: [
+                            "ditto-feed",
+                        ],
+                        group_id: "ditto-connectivity",
+                        start_at: Latest,
+                        instance_id: None,
+                        session_timeout: 10s,
+                        acknowledgement_topic: None,
                     },
-                    topics: [
-                        "ditto-feed",
-                    ],
-                    group_id: "ditto-connectivity",
-                    start_at: Latest,
-                    acknowledgement_topic: None,
-                },
+                ),
                 policy: FeedPolicy {
                     internal_headers: Trust,
                     limits: Limits {

@@ -26,6 +26,11 @@ pub struct ConsumerSettings {
     pub span: Bounds,
     /// How often offsets are committed, at least.
     pub commit_interval: Duration,
+    /// Who this member is, for the whole life of an instance: one that comes back within the session takes up its
+    /// partitions at once, and nobody else's move.
+    pub instance_id: Option<String>,
+    /// A member that is not heard of for so long has lost its partitions.
+    pub session_timeout: Duration,
 }
 
 /// Where reading starts the first time.
@@ -38,7 +43,8 @@ pub enum StartAt {
 }
 
 impl ConsumerSettings {
-    /// From the newest record; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second.
+    /// From the newest record; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second, a session of
+    /// 10 s (the reference's, kafka-client.md §2).
     #[must_use]
     pub fn new(
         cluster: ClusterSettings,
@@ -55,6 +61,8 @@ impl ConsumerSettings {
             max_value_bytes: 1 << 20,
             span: Bounds { records: 10_000, bytes: 32 << 20 },
             commit_interval: Duration::from_secs(1),
+            instance_id: None,
+            session_timeout: Duration::from_secs(10),
         }
     }
 
@@ -83,6 +91,20 @@ impl ConsumerSettings {
     #[must_use]
     pub fn with_commit_interval(mut self, interval: Duration) -> Self {
         self.commit_interval = interval;
+        self
+    }
+
+    /// With an identity that outlives the process.
+    #[must_use]
+    pub fn with_instance_id(mut self, id: Option<String>) -> Self {
+        self.instance_id = id;
+        self
+    }
+
+    /// With another session.
+    #[must_use]
+    pub fn with_session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
         self
     }
 
@@ -115,6 +137,8 @@ impl ConsumerSettings {
                     StartAt::Latest => "latest",
                 },
             )
+            .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
+            .set("heartbeat.interval.ms", (self.session_timeout / 4).as_millis().to_string())
             // What is read ahead, in KiB over all partitions and in bytes per request.
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "20000")
@@ -124,6 +148,9 @@ impl ConsumerSettings {
             // Small enough that what is fetched is still in the cache when it is read.
             .set("fetch.message.max.bytes", (256 << 10).to_string())
             .set("fetch.wait.max.ms", "100");
+        if let Some(id) = &self.instance_id {
+            properties.set("group.instance.id", id);
+        }
         properties
     }
 }

@@ -1,0 +1,24 @@
+//! The program: from the command line to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::{exit, quickstart, run};
+
+/// The program: takes its arguments from the process and does what they say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too.
+            let _printed = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    ExitCode::from(match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Quickstart(args) => quickstart::quickstart(args),
+    })
+}
