@@ -7,6 +7,7 @@
 
 pub mod bench;
 pub mod broker;
+pub mod campaign;
 pub mod conformance;
 pub mod corpus;
 pub mod service;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// A folder with a configuration, connection definitions and input, and the program to run there.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ pub struct Ended {
 pub struct Service {
     child: Child,
     stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    /// What it logs.
+    stderr: NamedTempFile,
 }
 
 /// A run that takes longer hangs.
@@ -101,13 +102,10 @@ impl Setup {
     pub fn start(&self, args: &[&str]) -> anyhow::Result<Service> {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.path()).env_remove("RUST_LOG");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stderr = NamedTempFile::new()?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.reopen()?);
         let mut child = command.spawn().context("cannot start the service")?;
-        Ok(Service {
-            stdout: child.stdout.take().map(collect),
-            stderr: child.stderr.take().map(collect),
-            child,
-        })
+        Ok(Service { stdout: child.stdout.take().map(collect), stderr, child })
     }
 
     /// `run --config config.toml`, started.
@@ -145,6 +143,20 @@ impl Setup {
 }
 
 impl Service {
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Errors
+    /// It is not text.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(self.stderr.path())?)
+    }
+
     /// Asks it to stop, and waits for its end.
     ///
     /// # Errors
@@ -167,12 +179,11 @@ impl Service {
             }
             if start.elapsed() > LIMIT {
                 self.child.kill()?;
-                let said = text(self.stderr.take());
-                bail!("the service did not end within {LIMIT:?}:\n{said}");
+                bail!("the service did not end within {LIMIT:?}:\n{}", self.log()?);
             }
             thread::sleep(Duration::from_millis(20));
         };
-        Ok(Ended { code: status.code(), stdout: text(self.stdout.take()), stderr: text(self.stderr.take()) })
+        Ok(Ended { code: status.code(), stdout: text(self.stdout.take()), stderr: self.log()? })
     }
 
     /// The largest resident memory so far, in bytes.

@@ -1,11 +1,11 @@
 //! Developer commands: `cargo xtask help` lists them.
 
-mod bench;
 mod broker;
 mod ci;
 mod conformance;
 mod console;
 mod fuzz;
+mod programs;
 mod release;
 mod steps;
 mod test;
@@ -31,7 +31,10 @@ enum Xtask {
     /// Look for inputs that break what holds for any: needs nightly and cargo-fuzz
     Fuzz(fuzz::Args),
     /// Run the benchmarks against a real Kafka broker of their own
-    Bench(bench::Args),
+    Bench(programs::BenchArgs),
+    /// Kill the service while it works, against a real Kafka broker of its own, and count what was lost
+    #[command(disable_help_flag = true)]
+    Campaign(programs::CampaignArgs),
     /// Start, stop or look at a real one-node Kafka broker
     #[command(subcommand)]
     Broker(broker::Command),
@@ -46,7 +49,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Tidy => tidy::run(),
         Xtask::Conformance(args) => conformance::run(&args),
         Xtask::Fuzz(args) => fuzz::run(&args),
-        Xtask::Bench(args) => bench::run(&args),
+        Xtask::Bench(args) => programs::bench(&args),
+        Xtask::Campaign(args) => programs::campaign(&args),
         Xtask::Broker(command) => broker::run(command),
         Xtask::Release(args) => release::run(&args),
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks of the test kit, with a broker of their own.
+//! `cargo xtask bench` and `cargo xtask campaign`: programs of the test kit, with a broker of their own.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::test::BROKER_VARIABLE;
 use crate::workspace;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     #[command(flatten)]
     output: Output,
     /// Records in each run
@@ -24,22 +24,37 @@ pub(crate) struct Args {
     more: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+/// All but the broker is the program's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CampaignArgs {
+    /// For the program, `--help` among them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let mut flags: Vec<String> = args.output.flags().into_iter().map(Into::into).collect();
+    let numbers = [("--records", args.records), ("--pairs", args.pairs.map(u64::from))];
+    for (flag, number) in numbers {
+        flags.extend(number.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
+    }
+    flags.extend_from_slice(&args.more);
+    with_broker("bench", &flags)
+}
+
+pub(crate) fn campaign(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
+    with_broker("campaign", &args.args)
+}
+
+fn with_broker(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     let shell = workspace::shell()?;
     // Built before the broker starts: nothing else is to run beside what is measured.
     cmd!(shell, "cargo build --quiet --release -p ditto-tests --bins").quiet().run()?;
-    let dir =
-        workspace::absolute(&workspace::target_dir())?.join(format!("broker-bench-{}", std::process::id()));
+    let dir = workspace::absolute(&workspace::target_dir())?
+        .join(format!("broker-{program}-{}", std::process::id()));
     let broker = Held::start(&dir)?;
-    let format = args.output.flags();
-    let mut command = cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin bench -- {format...}");
-    if let Some(records) = args.records {
-        command = command.arg("--records").arg(records.to_string());
-    }
-    if let Some(pairs) = args.pairs {
-        command = command.arg("--pairs").arg(pairs.to_string());
-    }
-    let command = command.args(&args.more).env(BROKER_VARIABLE, broker.state_file());
+    let command = cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin {program} -- {args...}")
+        .env(BROKER_VARIABLE, broker.state_file());
     let status = std::process::Command::from(command).status();
     broker.stop()?;
     Ok(workspace::exit_code(status?))
