@@ -225,8 +225,7 @@ impl Signal {
 
     /// Deletions have no value of their own: the `{}` that the reference leaves of a redacted one has no type.
     fn has_typed_value(&self) -> bool {
-        (self.value().is_some() || self.subscribes())
-            && self.topic_path().action != Some(Action::Deleted)
+        (self.value().is_some() || self.subscribes()) && self.topic_path().action != Some(Action::Deleted)
     }
 
     fn write_message_headers(
@@ -374,9 +373,9 @@ mod tests {
     #[test]
     fn what_a_value_lacks_is_filled_in() {
         check(
-            json!({"topic": "a/b/things/twin/commands/modify", "path": "/", "value": {"attributes": {}}}),
+            json!({"topic": "a/b/things/twin/commands/modify", "path": "/", "value": {"attributes": {"n": 90.42225290942383}}}),
             json!({"topic": "a/b/things/twin/commands/modify", "path": "/",
-                "value": {"_namespace": "a", "thingId": "a:b", "attributes": {}}}),
+                "value": {"_namespace": "a", "thingId": "a:b", "attributes": {"n": 90.42225290942383}}}),
         );
         check(
             json!({"topic": "a/b/things/twin/acks", "path": "/", "status": 424,

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use ditto_protocol::{
-    AckLabel, Acknowledgement, Acknowledgements, ConnectionId, DefinitionId, FeatureId, HeaderDefinition,
-    Limits, MessageSubject, PolicyId, PolicyLabel, ResourceKey, Segments, Signal, SubjectId, TargetTopic,
-    ThingId, TopicPath, Written, attribute_pointer, parse_duration,
+    AckLabel, Acknowledgement, Acknowledgements, Channel, ConnectionId, DefinitionId, FeatureId, Group,
+    HeaderDefinition, Limits, MessageSubject, PolicyId, PolicyLabel, ResourceKey, Segments, Signal,
+    SubjectId, TargetTopic, ThingId, TopicPath, Written, attribute_pointer, parse_duration,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -21,12 +21,9 @@ pub(crate) fn decode(data: &[u8]) {
     assert_eq!(what(&again), what(&signal));
     // Some kinds get one, none loses it.
     assert!(again.value().is_some() || signal.value().is_none());
-    assert!(
-        again
-            .headers()
-            .iter()
-            .all(|header| { header.definition().is_none_or(HeaderDefinition::is_written_outside) })
-    );
+    for header in again.headers().iter() {
+        assert!(header.definition().is_none_or(HeaderDefinition::is_written_outside));
+    }
     let is_event_of_thing =
         matches!(signal.target_topic(), Some(TargetTopic::TwinEvents | TargetTopic::LiveEvents));
     if is_event_of_thing {
@@ -35,18 +32,14 @@ pub(crate) fn decode(data: &[u8]) {
         assert_eq!(again.partial_thing(), signal.partial_thing());
     }
     let twice = written(&again);
-    let [once, again] = [&once, &twice].map(|message| serde_json::from_slice::<Value>(message).ok());
-    assert_eq!(again, once);
+    assert_eq!(parsed(&twice), parsed(&once));
     // From here on also the order of headers stays.
     assert_eq!(read_back(&twice).map(|signal| written(&signal)), Some(twice));
     acknowledge(&signal);
     if let Ok(untrusted) = Signal::decode_untrusted(Bytes::copy_from_slice(data), &Limits::default()) {
-        assert!(
-            untrusted
-                .headers()
-                .iter()
-                .all(|header| { header.definition().is_none_or(|definition| !definition.is_internal()) })
-        );
+        for header in untrusted.headers().iter() {
+            assert!(!header.definition().is_some_and(HeaderDefinition::is_internal));
+        }
     }
 }
 
@@ -62,6 +55,13 @@ fn read_back(message: &Bytes) -> Option<Signal> {
     let read = Signal::decode(message.clone(), &Limits::new(usize::MAX, usize::MAX));
     assert_eq!(read.as_ref().err(), None, "{}", text(message));
     read.ok()
+}
+
+/// A header that is null counts as absent.
+fn parsed(message: &[u8]) -> Option<Value> {
+    let mut message: Value = serde_json::from_slice(message).ok()?;
+    message.get_mut("headers")?.as_object_mut()?.retain(|_, header| !header.is_null());
+    Some(message)
 }
 
 fn text(message: &[u8]) -> &str {
@@ -92,7 +92,9 @@ fn acknowledge(signal: &Signal) {
 /// What is printed reads back, and all segments are of the text.
 pub(crate) fn topic(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Ok(topic) = TopicPath::parse(text) {
+    // The channel `none` is not printed, also where a thing's topic names it: no signal has such a topic.
+    let is_printed = |topic: &TopicPath<'_>| topic.group != Group::Things || topic.channel != Channel::None;
+    if let Some(topic) = TopicPath::parse(text).ok().filter(is_printed) {
         assert_eq!(TopicPath::parse(&topic.to_string()), Ok(topic));
     }
     if let Ok(topic) = text.parse::<TargetTopic>() {
