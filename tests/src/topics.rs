@@ -120,6 +120,21 @@ impl Broker {
         Ok(())
     }
 
+    /// Deletes the records of a partition below an offset, as retention does.
+    ///
+    /// # Errors
+    /// The broker refuses, or does not answer.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) -> anyhow::Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(before))?;
+        for element in wait(admin.delete_records(&list, &options))?.elements() {
+            element.error()?;
+        }
+        Ok(())
+    }
+
     /// Writes records; those of one key keep their order.
     ///
     /// # Errors

@@ -7,5 +7,6 @@ mod kafka {
     mod bad_input;
     mod corpus;
     mod security;
+    mod truncation;
     mod vectors;
 }

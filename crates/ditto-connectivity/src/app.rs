@@ -153,6 +153,7 @@ impl App {
                     let settings =
                         ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &config.topics)
                             .with_start_at(config.start_at)
+                            .with_on_truncation(config.on_truncation)
                             .with_instance_id(config.instance_id.clone())
                             .with_session_timeout(config.session_timeout)
                             .with_max_value_bytes(self.config.policy.limits.max_bytes);

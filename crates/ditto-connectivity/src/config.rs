@@ -7,7 +7,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ditto_kafka::{ClusterSettings, Compression, Partitioning, Sasl, SaslMechanism, Security, StartAt, Tls};
+use ditto_kafka::{
+    ClusterSettings, Compression, OnTruncation, Partitioning, Sasl, SaslMechanism, Security, StartAt, Tls,
+};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use ditto_protocol::Limits;
 use secrecy::SecretString;
@@ -60,6 +62,8 @@ pub struct KafkaFeedConfig {
     pub group_id: String,
     /// Where a group starts that has committed nothing.
     pub start_at: StartAt,
+    /// What to do when records of the feed are gone before they were read.
+    pub on_truncation: OnTruncation,
     /// Who this instance is among the members of the groups, also after a restart.
     pub instance_id: Option<String>,
     /// A member that is not heard of for so long has lost its partitions.
@@ -222,6 +226,16 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
     let start_at = section
         .choice("start_at", &[("latest", StartAt::Latest), ("earliest", StartAt::Earliest)])
         .unwrap_or(StartAt::Latest);
+    let on_truncation = section
+        .choice(
+            "on_truncation",
+            &[
+                ("fail", OnTruncation::Fail),
+                ("earliest", OnTruncation::Earliest),
+                ("latest", OnTruncation::Latest),
+            ],
+        )
+        .unwrap_or(OnTruncation::Fail);
     let acknowledgement_topic = section.text("acks_topic");
     let instance_id = section.text("instance_id");
     let session_timeout = section.duration("session_timeout", Duration::from_secs(10));
@@ -243,6 +257,7 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
             topics,
             group_id,
             start_at,
+            on_truncation,
             instance_id,
             session_timeout,
             acknowledgement_topic,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ditto_connection::{Connection, ValidationReport};
 use ditto_kafka::{
-    Bounds, ClientError, EmbeddedCluster, ProducerPool, ProducerSettings, Publisher, Record, StartAt,
-    StoredRecord, Tail, Token,
+    Bounds, ClientError, EmbeddedCluster, OnTruncation, ProducerPool, ProducerSettings, Publisher, Record,
+    StartAt, StoredRecord, Tail, Token,
 };
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use tokio_util::sync::CancellationToken;
@@ -141,6 +141,7 @@ fn config(cluster: &EmbeddedCluster) -> Config {
             topics: vec![FEED.to_owned()],
             group_id: "quickstart".to_owned(),
             start_at: StartAt::Earliest,
+            on_truncation: OnTruncation::Fail,
             instance_id: None,
             session_timeout: Duration::from_secs(10),
             acknowledgement_topic: None,

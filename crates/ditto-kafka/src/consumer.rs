@@ -3,6 +3,7 @@
 mod assignment;
 mod reader;
 mod settings;
+mod truncation;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,7 +17,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use self::reader::{Reader, Shared};
-pub use self::settings::{ConsumerSettings, StartAt};
+pub use self::settings::{ConsumerSettings, OnTruncation, StartAt};
 use crate::connection::ConnectionState;
 use crate::error::ClientError;
 use crate::lock::lock;

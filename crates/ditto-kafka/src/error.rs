@@ -89,6 +89,8 @@ pub enum ClientErrorKind {
     Start,
     /// The cluster answered with an error, or not at all.
     Cluster(ErrorCode),
+    /// Records are gone that were to be read.
+    Truncated,
     /// The client was closed.
     Closed,
 }
@@ -99,6 +101,7 @@ impl fmt::Display for ClientErrorKind {
             Self::Configuration => f.write_str("invalid client configuration"),
             Self::Start => f.write_str("client not started"),
             Self::Cluster(code) => write!(f, "cluster request failed with {code}"),
+            Self::Truncated => f.write_str("records are gone before they were read"),
             Self::Closed => f.write_str("client is closed"),
         }
     }
@@ -115,6 +118,10 @@ impl ClientError {
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    pub(crate) fn truncated(reason: impl Into<String>) -> Self {
+        Self { kind: ClientErrorKind::Truncated, reason: reason.into() }
     }
 
     pub(crate) fn configuration(reason: impl Into<String>) -> Self {

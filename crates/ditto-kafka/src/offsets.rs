@@ -92,6 +92,12 @@ impl OffsetTracker {
         self.watermark
     }
 
+    /// The offset after the newest record handed out.
+    #[must_use]
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
     /// What has settled since the last commit.
     #[must_use]
     pub fn uncommitted(&self) -> Span {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LogConfig, ProducerConfig};
-use ditto_kafka::{ClusterSettings, StartAt};
+use ditto_kafka::{ClusterSettings, OnTruncation, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
             topics: vec![from.to_owned()],
             group_id: format!("bench-{}", std::process::id()),
             start_at: StartAt::Earliest,
+            on_truncation: OnTruncation::Fail,
             instance_id: None,
             session_timeout: Duration::from_secs(10),
             acknowledgement_topic: None,

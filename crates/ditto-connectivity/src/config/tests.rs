@@ -93,6 +93,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                         ],
                         group_id: "ditto-connectivity",
                         start_at: Latest,
+                        on_truncation: Fail,
                         instance_id: None,
                         session_timeout: 10s,
                         acknowledgement_topic: None,

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 
 use super::reader::Shared;
 use super::settings::StartAt;
+use super::truncation::Position;
 use super::{ConsumerSettings, ConsumerTicket};
 use crate::code::ErrorCode;
 use crate::lock::lock;
@@ -121,6 +122,31 @@ impl Partitions {
         list
     }
 
+    /// Where each partition stands.
+    pub(super) fn positions(&self) -> Vec<Position> {
+        self.by_assignment
+            .values()
+            .map(|it| Position {
+                topic: Arc::clone(&it.topic),
+                partition: it.partition,
+                next: it.tracker.as_ref().map(OffsetTracker::next),
+            })
+            .collect()
+    }
+
+    /// librdkafka has resumed a partition.
+    pub(super) fn resumed(&mut self, topic: &str, partition: i32) {
+        let assignment = self.by_topic.get(topic).and_then(|it| it.get(&partition));
+        if let Some(partition) = assignment.and_then(|it| self.by_assignment.get_mut(it)) {
+            partition.is_paused = false;
+        }
+    }
+
+    /// A partition goes on elsewhere. Tickets of before are void: what they are for can't be read again.
+    pub(super) fn restart(&mut self, topic: &str, partition: i32, start: i64) {
+        self.add(topic, partition, Some(start));
+    }
+
     /// A commit failed: the same offsets are asked for again.
     fn forget_requests(&mut self) {
         self.by_assignment.values_mut().for_each(|it| it.requested = None);
@@ -179,7 +205,7 @@ pub(super) struct Assignment {
 }
 
 /// How long the cluster may take to say where a partition starts.
-const START_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Assignment {
     pub(super) fn new(settings: &ConsumerSettings, shared: Arc<Shared>) -> Self {
@@ -219,7 +245,7 @@ impl ConsumerContext for Assignment {
         let is_cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             if let Err(error) = self.find_starts(consumer, list) {
-                warn!(%error, "start of partitions not found, left to `auto.offset.reset`");
+                warn!(%error, "start of partitions not found, will be tried again");
             }
             info!(partitions = list.count(), "kafka partitions assigned");
             let mut partitions = lock(&self.partitions);

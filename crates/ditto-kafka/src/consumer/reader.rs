@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, error, warn};
 
 use super::assignment::Assignment;
+use super::truncation;
 use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, Value};
 use crate::code::ErrorCode;
 use crate::connection::ConnectionLog;
@@ -47,6 +48,8 @@ pub(super) struct Reader {
     /// All partitions are paused, since the owner has had no room for long.
     is_paused: bool,
     last_commit: Instant,
+    /// Partitions have stopped, since their next record does not exist.
+    is_truncated: bool,
 }
 
 /// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
@@ -85,6 +88,7 @@ impl Reader {
             blocked_since: None,
             is_paused: false,
             last_commit: Instant::now(),
+            is_truncated: false,
         })
     }
 
@@ -196,6 +200,9 @@ impl Reader {
         let (pause, resume) = lock(&self.consumer.context().partitions).take_switches(self.settings.span);
         self.switch(&pause, true);
         self.switch(&resume, false);
+        if self.is_truncated {
+            self.go_on()?;
+        }
         let mut batch = Vec::new();
         self.fill(&mut batch, POLL)?;
         if !batch.is_empty() && self.batches.is_some() {
@@ -232,9 +239,26 @@ impl Reader {
         Ok(())
     }
 
-    fn failed(&self, error: &KafkaError) -> Result<(), ClientError> {
+    fn go_on(&mut self) -> Result<(), ClientError> {
+        match truncation::go_on(&self.consumer, self.settings.start_at, self.settings.on_truncation) {
+            Ok(decided) => {
+                self.is_truncated = false;
+                decided
+            }
+            Err(error) => {
+                warn!(%error, "what partitions hold is not found out, will be tried again");
+                Ok(())
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &KafkaError) -> Result<(), ClientError> {
         if let KafkaError::MessageConsumptionFatal(_) = error {
             return Err(ClientError::from_rdkafka(error));
+        }
+        if let KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) = error {
+            self.is_truncated = true;
+            return Ok(());
         }
         // A topic that does not exist, a broker that is away: librdkafka goes on trying.
         self.shared.connection.failed(ErrorCode::from_error(error), &error.to_string());

@@ -20,6 +20,8 @@ pub struct ConsumerSettings {
     pub topics: Vec<String>,
     /// Where a partition starts for which the group has committed nothing.
     pub start_at: StartAt,
+    /// What to do when records are gone before they were read.
+    pub on_truncation: OnTruncation,
     /// Longer values are not handed out, only their length.
     pub max_value_bytes: usize,
     /// What may lie between the last commit and the newest record of a partition, before it pauses.
@@ -42,8 +44,20 @@ pub enum StartAt {
     Latest,
 }
 
+/// What to do when the next offset of a partition does not exist: retention has passed it, or the topic was truncated or
+/// made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OnTruncation {
+    /// The consumer fails: somebody has to decide.
+    Fail,
+    /// Go on at the oldest record, and say what is gone.
+    Earliest,
+    /// Go on after the newest record, and say what is gone.
+    Latest,
+}
+
 impl ConsumerSettings {
-    /// From the newest record; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second, a session of
+    /// From the newest record, failing when records are gone; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second, a session of
     /// 10 s (the reference's, kafka-client.md §2).
     #[must_use]
     pub fn new(
@@ -58,6 +72,7 @@ impl ConsumerSettings {
             group_id,
             topics: topics.into_iter().map(Into::into).collect(),
             start_at: StartAt::Latest,
+            on_truncation: OnTruncation::Fail,
             max_value_bytes: 1 << 20,
             span: Bounds { records: 10_000, bytes: 32 << 20 },
             commit_interval: Duration::from_secs(1),
@@ -70,6 +85,13 @@ impl ConsumerSettings {
     #[must_use]
     pub fn with_start_at(mut self, start_at: StartAt) -> Self {
         self.start_at = start_at;
+        self
+    }
+
+    /// With another way to go on when records are gone.
+    #[must_use]
+    pub fn with_on_truncation(mut self, policy: OnTruncation) -> Self {
+        self.on_truncation = policy;
         self
     }
 
@@ -130,13 +152,8 @@ impl ConsumerSettings {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("partition.assignment.strategy", "cooperative-sticky")
-            .set(
-                "auto.offset.reset",
-                match self.start_at {
-                    StartAt::Earliest => "earliest",
-                    StartAt::Latest => "latest",
-                },
-            )
+            // Not even to start: a reset that nobody is told of loses records.
+            .set("auto.offset.reset", "error")
             .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
             .set("heartbeat.interval.ms", (self.session_timeout / 4).as_millis().to_string())
             // What is read ahead, in KiB over all partitions and in bytes per request.

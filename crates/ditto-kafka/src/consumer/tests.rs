@@ -152,3 +152,48 @@ fn a_first_start_at_the_newest_record_is_committed() {
         assert_eq!(committed(&cluster, 1), [Some(10)]);
     });
 }
+
+/// Makes the group believe it has read what the topic does not have: it was made anew.
+fn commit_beyond(cluster: &EmbeddedCluster, offset: i64) {
+    let client: BaseConsumer = settings(cluster, "g").properties().to_config().create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset("in", 0, rdkafka::Offset::Offset(offset)).unwrap();
+    client.commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
+}
+
+#[test]
+fn records_that_are_gone_end_the_consumer_with_the_reason() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        commit_beyond(&cluster, 500);
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let batch = tokio::time::timeout(Duration::from_secs(30), consumer.next_batch()).await;
+        assert!(batch.expect("it ends").is_none());
+        assert_eq!(
+            consumer.failure().unwrap().to_string(),
+            "records are gone before they were read: in[0] has offsets 0 to 10, and 500 was to be read: the topic was \
+             truncated or made anew"
+        );
+        consumer.close(Duration::from_secs(20)).await;
+        assert_eq!(committed(&cluster, 1), [Some(500)]);
+    });
+}
+
+#[test]
+fn records_that_are_gone_are_left_behind_by_policy() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        commit_beyond(&cluster, 500);
+        let settings = settings(&cluster, "g").with_on_truncation(OnTruncation::Earliest);
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 10).await;
+        assert_eq!(records.iter().map(|it| it.offset).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        consumer.settle(records.iter().map(|it| it.ticket));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(10)]);
+    });
+}
