@@ -97,7 +97,7 @@ pub fn run(plan: &Plan, program: &str, mut progress: impl FnMut(String)) -> anyh
             }
             Fault::Rebalance => {
                 let guest = second.start_run()?;
-                wait_for_partitions(&guest)?;
+                guest.wait_for_partitions()?;
                 wait_for_progress(&broker, &watched, fault.after)?;
                 guest.stop()?.expect_code(0)?;
                 proven.rebalances += 1;
@@ -182,18 +182,6 @@ fn wait_for_progress(broker: &Broker, topic: &str, records: usize) -> anyhow::Re
             "no progress for {PATIENCE:?}: {topic} stays at {before} records"
         );
         std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
-/// Waits until an instance has partitions to read.
-fn wait_for_partitions(service: &Service) -> anyhow::Result<()> {
-    let start = Instant::now();
-    let is_assigned =
-        |line: &str| line.contains("kafka partitions assigned") && !line.ends_with("partitions=0");
-    while !service.log()?.lines().any(is_assigned) {
-        ensure!(start.elapsed() < PATIENCE, "the second instance gets no partition:\n{}", service.log()?);
-        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }

@@ -157,6 +157,21 @@ impl Service {
         Ok(fs::read_to_string(self.stderr.path())?)
     }
 
+    /// Waits until it has partitions to read.
+    ///
+    /// # Errors
+    /// It gets none within two minutes.
+    pub fn wait_for_partitions(&self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let is_assigned =
+            |line: &str| line.contains("kafka partitions assigned") && !line.ends_with("partitions=0");
+        while !self.log()?.lines().any(is_assigned) {
+            ensure!(start.elapsed() < LIMIT, "no partition is assigned:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// Asks it to stop, and waits for its end.
     ///
     /// # Errors

@@ -72,6 +72,26 @@ pub struct KafkaFeedConfig {
     pub acknowledgement_topic: Option<String>,
 }
 
+impl KafkaFeedConfig {
+    /// A feed with the defaults of a configuration file.
+    #[must_use]
+    pub fn new(cluster: ClusterSettings, topics: Vec<String>, group_id: impl Into<String>) -> Self {
+        Self {
+            cluster,
+            topics,
+            group_id: group_id.into(),
+            start_at: StartAt::Latest,
+            on_truncation: OnTruncation::Fail,
+            instance_id: None,
+            session_timeout: SESSION_TIMEOUT,
+            acknowledgement_topic: None,
+        }
+    }
+}
+
+/// The reference's (kafka-client.md §2).
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How producers behave.
 #[derive(Debug, Clone, Copy)]
 pub struct ProducerConfig {
@@ -238,7 +258,7 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         .unwrap_or(OnTruncation::Fail);
     let acknowledgement_topic = section.text("acks_topic");
     let instance_id = section.text("instance_id");
-    let session_timeout = section.duration("session_timeout", Duration::from_secs(10));
+    let session_timeout = section.duration("session_timeout", SESSION_TIMEOUT);
     if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&session_timeout) {
         section.refuse("session_timeout", "is not within 1s and 5m");
     }

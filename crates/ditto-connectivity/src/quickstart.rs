@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ditto_connection::{Connection, ValidationReport};
 use ditto_kafka::{
-    Bounds, ClientError, EmbeddedCluster, OnTruncation, ProducerPool, ProducerSettings, Publisher, Record,
-    StartAt, StoredRecord, Tail, Token,
+    Bounds, ClientError, EmbeddedCluster, ProducerPool, ProducerSettings, Publisher, Record, StartAt,
+    StoredRecord, Tail, Token,
 };
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use tokio_util::sync::CancellationToken;
@@ -137,14 +137,8 @@ fn config(cluster: &EmbeddedCluster) -> Config {
         // Not read: the definitions are given.
         connections: "quickstart".into(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
-            cluster: cluster.settings(),
-            topics: vec![FEED.to_owned()],
-            group_id: "quickstart".to_owned(),
             start_at: StartAt::Earliest,
-            on_truncation: OnTruncation::Fail,
-            instance_id: None,
-            session_timeout: Duration::from_secs(10),
-            acknowledgement_topic: None,
+            ..KafkaFeedConfig::new(cluster.settings(), vec![FEED.to_owned()], "quickstart")
         })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         producer: ProducerConfig::default(),

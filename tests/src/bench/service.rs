@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LogConfig, ProducerConfig};
-use ditto_kafka::{ClusterSettings, OnTruncation, StartAt};
+use ditto_kafka::{ClusterSettings, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -22,14 +22,12 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
     let config = Config {
         connections: folder.path().to_owned(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
-            cluster: ClusterSettings::plaintext([&broker.listeners.plaintext]),
-            topics: vec![from.to_owned()],
-            group_id: format!("bench-{}", std::process::id()),
             start_at: StartAt::Earliest,
-            on_truncation: OnTruncation::Fail,
-            instance_id: None,
-            session_timeout: Duration::from_secs(10),
-            acknowledgement_topic: None,
+            ..KafkaFeedConfig::new(
+                ClusterSettings::plaintext([&broker.listeners.plaintext]),
+                vec![from.to_owned()],
+                format!("bench-{}", std::process::id()),
+            )
         })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         producer: ProducerConfig::default(),

@@ -48,8 +48,8 @@ pub(super) struct Reader {
     /// All partitions are paused, since the owner has had no room for long.
     is_paused: bool,
     last_commit: Instant,
-    /// Partitions have stopped, since their next record does not exist.
-    is_truncated: bool,
+    /// Partitions have stopped, since their next record does not exist; when to see to it.
+    truncated: Option<Instant>,
 }
 
 /// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
@@ -88,7 +88,7 @@ impl Reader {
             blocked_since: None,
             is_paused: false,
             last_commit: Instant::now(),
-            is_truncated: false,
+            truncated: None,
         })
     }
 
@@ -200,7 +200,7 @@ impl Reader {
         let (pause, resume) = lock(&self.consumer.context().partitions).take_switches(self.settings.span);
         self.switch(&pause, true);
         self.switch(&resume, false);
-        if self.is_truncated {
+        if self.truncated.is_some_and(|due| due <= Instant::now()) {
             self.go_on()?;
         }
         let mut batch = Vec::new();
@@ -242,11 +242,12 @@ impl Reader {
     fn go_on(&mut self) -> Result<(), ClientError> {
         match truncation::go_on(&self.consumer, self.settings.start_at, self.settings.on_truncation) {
             Ok(decided) => {
-                self.is_truncated = false;
+                self.truncated = None;
                 decided
             }
             Err(error) => {
                 warn!(%error, "what partitions hold is not found out, will be tried again");
+                self.truncated = Some(Instant::now() + PATIENCE);
                 Ok(())
             }
         }
@@ -257,7 +258,7 @@ impl Reader {
             return Err(ClientError::from_rdkafka(error));
         }
         if let KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) = error {
-            self.is_truncated = true;
+            self.truncated = Some(Instant::now());
             return Ok(());
         }
         // A topic that does not exist, a broker that is away: librdkafka goes on trying.
