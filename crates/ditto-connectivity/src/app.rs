@@ -9,7 +9,7 @@ use ditto_kafka::{
     ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
 };
 use ditto_outbound::{
-    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneCounters, NoAcknowledgements,
+    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneCounters, NoAcknowledgements, OnHold,
 };
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig, KafkaFeedConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig, LaneKind};
 use crate::definitions::Definitions;
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
@@ -93,11 +93,18 @@ impl App {
     }
 
     pub(crate) fn of_connections(config: Config, connections: Vec<Connection>, clusters: Clusters) -> Self {
+        for id in config.lanes.named() {
+            if !connections.iter().any(|connection| connection.id().as_str() == id) {
+                warn!(connection = id, "the configuration names a connection in [lanes] that does not run");
+            }
+        }
         let compile = |connection: Connection| {
-            let compiled = CompiledConnection::compile(&connection);
+            let on_hold = config.lanes.of(connection.id().as_str()).on_hold;
+            let compiled = CompiledConnection::compile_with(&connection, on_hold);
             (connection, compiled)
         };
-        Self { config, connections: connections.into_iter().map(compile).collect(), clusters }
+        let connections = connections.into_iter().map(compile).collect();
+        Self { config, connections, clusters }
     }
 
     /// Opens the feed and starts the lanes. It runs until the feed ends, or `stop` is cancelled.
@@ -128,9 +135,10 @@ impl App {
                 };
                 let feed = NdjsonFeed::start(input, self.config.policy.limits.max_bytes, stop.clone())
                     .map_err(|error| file(&path, error))?;
-                let connections = self.drivers(&running.pool, Delivery::best_effort())?;
+                let served: Vec<_> = self.connections.iter().collect();
+                let connections = self.drivers(&running.pool, &served, false)?;
                 let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
-                running.add_lane("ndjson", &self.compiled(), lane.counters());
+                running.add_lane("ndjson", compiled(&served), lane.counters());
                 let bound = running.bound();
                 running.spawn(async move {
                     match bound.drain(lane).await {
@@ -142,62 +150,88 @@ impl App {
                 })?;
             }
             FeedConfig::Kafka(config) => {
-                let KafkaFeedConfig { cluster, group_id, .. } = *config;
-                let acknowledgements = match config.acknowledgement_topic {
-                    Some(topic) => Some(running.acknowledge_to(&cluster, topic)?),
+                let acknowledgements = match &config.acknowledgement_topic {
+                    Some(topic) => Some(running.acknowledge_to(&config.cluster, topic.clone())?),
                     None => None,
                 };
-                for (connection, compiled) in &self.connections {
-                    let id = connection.id().to_string();
-                    let client = |error| AppError::Client(format!("connection `{id}`"), error);
-                    let settings =
-                        ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &config.topics)
-                            .with_start_at(config.start_at)
-                            .with_on_truncation(config.on_truncation)
-                            .with_instance_id(config.instance_id.clone())
-                            .with_session_timeout(config.session_timeout)
-                            .with_max_value_bytes(self.config.policy.limits.max_bytes);
-                    let leaf = KafkaLeaf::new(&running.pool, self.producer(connection, Delivery::Replayable))
-                        .map_err(client)?;
-                    let feed = KafkaFeed::new(Consumer::start(&settings).map_err(client)?, stop.clone());
+                for lane in self.lanes(&config.group_id) {
                     let sink: Box<dyn AcknowledgementSink> = match &acknowledgements {
                         Some(sink) => Box::new(sink.clone()),
                         None => Box::new(NoAcknowledgements),
                     };
-                    let intake = Intake::new(self.config.policy.clone());
-                    let lane = Lane::new(feed, intake, vec![(compiled.clone(), leaf)], sink);
-                    running.add_lane(&id, std::slice::from_ref(compiled), lane.counters());
-                    let bound = running.bound();
-                    let grace = running.grace.clone();
-                    running.spawn(async move {
-                        match bound.drain(lane).await {
-                            Some(feed) => {
-                                feed.close(grace.left()).await.map_err(|error| AppError::Client(id, error))
-                            }
-                            None => Ok(()),
-                        }
-                    })?;
+                    self.start_lane(&mut running, &config, lane, sink)?;
                 }
             }
         }
         Ok(running)
     }
 
-    fn compiled(&self) -> Vec<Arc<CompiledConnection>> {
-        self.connections.iter().map(|(_, compiled)| compiled.clone()).collect()
+    /// The lanes of a Kafka feed: one for each connection, and one for all shared ones.
+    fn lanes(&self, group_id: &str) -> Vec<KafkaLane<'_>> {
+        let (shared, own): (Vec<_>, Vec<_>) = self.connections.iter().partition(|(connection, _)| {
+            self.config.lanes.of(connection.id().as_str()).lane == LaneKind::Shared
+        });
+        let own = own.into_iter().map(|served| {
+            let name = served.0.id().to_string();
+            KafkaLane { group_id: format!("{group_id}.{name}"), name, served: vec![served] }
+        });
+        let shared = (!shared.is_empty()).then(|| KafkaLane {
+            name: "all shared connections".to_owned(),
+            group_id: group_id.to_owned(),
+            served: shared,
+        });
+        own.chain(shared).collect()
+    }
+
+    fn start_lane(
+        &self,
+        running: &mut Running,
+        config: &KafkaFeedConfig,
+        KafkaLane { name, group_id, served }: KafkaLane<'_>,
+        acknowledgements: Box<dyn AcknowledgementSink>,
+    ) -> Result<(), AppError> {
+        let settings = ConsumerSettings::new(config.cluster.clone(), group_id, &config.topics)
+            .with_start_at(config.start_at)
+            .with_on_truncation(config.on_truncation)
+            .with_instance_id(config.instance_id.clone())
+            .with_session_timeout(config.session_timeout)
+            .with_max_value_bytes(self.config.policy.limits.max_bytes);
+        let failed = |error| AppError::Client(format!("the feed of `{name}`"), error);
+        let drivers = self.drivers(&running.pool, &served, true)?;
+        let feed = KafkaFeed::new(Consumer::start(&settings).map_err(failed)?, running.stop.clone());
+        let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), drivers, acknowledgements);
+        running.add_lane(&name, compiled(&served), lane.counters());
+        let bound = running.bound();
+        let grace = running.grace.clone();
+        running.spawn(async move {
+            match bound.drain(lane).await {
+                Some(feed) => feed
+                    .close(grace.left())
+                    .await
+                    .map_err(|error| AppError::Client(format!("the feed of `{name}`"), error)),
+                None => Ok(()),
+            }
+        })
     }
 
     fn drivers(
         &self,
         pool: &ProducerPool,
-        delivery: Delivery,
+        served: &[&(Connection, Arc<CompiledConnection>)],
+        can_replay: bool,
     ) -> Result<Vec<(Arc<CompiledConnection>, KafkaLeaf)>, AppError> {
-        let driver = |(connection, compiled): &(Connection, Arc<CompiledConnection>)| {
+        let driver = |(connection, compiled): &&(Connection, Arc<CompiledConnection>)| {
+            // What is dropped while it cannot be published must not be tried for ever.
+            let delivery = if can_replay && compiled.on_hold() == OnHold::Wait {
+                Delivery::Replayable
+            } else {
+                Delivery::best_effort()
+            };
             let leaf = KafkaLeaf::new(pool, self.producer(connection, delivery))
                 .map_err(|error| AppError::Client(format!("connection `{}`", connection.id()), error))?;
             Ok((compiled.clone(), leaf))
         };
-        self.connections.iter().map(driver).collect()
+        served.iter().map(driver).collect()
     }
 
     fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
@@ -211,6 +245,17 @@ impl App {
             .with_compression(self.config.producer.compression)
             .with_linger(self.config.producer.linger)
     }
+}
+
+/// A position in a Kafka feed, and who is served from there.
+struct KafkaLane<'a> {
+    name: String,
+    group_id: String,
+    served: Vec<&'a (Connection, Arc<CompiledConnection>)>,
+}
+
+fn compiled(served: &[&(Connection, Arc<CompiledConnection>)]) -> Vec<Arc<CompiledConnection>> {
+    served.iter().map(|(_, compiled)| compiled.clone()).collect()
 }
 
 /// The running service.
@@ -248,8 +293,13 @@ impl Bound {
 }
 
 impl Running {
-    fn add_lane(&mut self, name: &str, connections: &[Arc<CompiledConnection>], counters: Arc<LaneCounters>) {
-        self.report.add(name.to_owned(), connections.to_vec(), counters);
+    fn add_lane(
+        &mut self,
+        name: &str,
+        connections: Vec<Arc<CompiledConnection>>,
+        counters: Arc<LaneCounters>,
+    ) {
+        self.report.add(name.to_owned(), connections, counters);
     }
 
     /// Runs a lane in a thread of its own: what it works on stays in one core's cache, and no lane waits for another.

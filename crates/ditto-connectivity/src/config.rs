@@ -1,6 +1,7 @@
 //! The configuration of the service: a TOML file, checked as a whole.
 
 mod interpolate;
+mod lanes;
 mod section;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 use crate::telemetry::{self, LogConfig, LogFormat};
 
 pub use self::interpolate::Variables;
+pub use self::lanes::{LaneKind, LanesConfig, Serving};
 use self::section::{Document, Section};
 
 /// A checked configuration.
@@ -29,6 +31,8 @@ pub struct Config {
     pub feed: FeedConfig,
     /// What a feed's messages may say and how large they may be.
     pub policy: FeedPolicy,
+    /// How connections are served.
+    pub lanes: LanesConfig,
     /// How producers of all connections behave.
     pub producer: ProducerConfig,
     /// What is logged, and how.
@@ -170,6 +174,9 @@ impl Config {
             root.section("feed", "say where signals come from, e.g. [feed] kind = \"kafka\"");
         let (feed, policy) = feed(&mut feed_section, folder);
         feed_section.end();
+        let mut section = root.optional_section("lanes");
+        let lanes = LanesConfig::read(&mut section);
+        section.end();
         let mut section = root.optional_section("producer");
         let producer = producer(&mut section);
         section.end();
@@ -179,7 +186,7 @@ impl Config {
         root.end();
         match (connections, feed, document.into_errors()) {
             (Some(connections), Some(feed), errors) if errors.is_empty() => {
-                Ok(Self { connections: folder.join(connections), feed, policy, producer, log, grace })
+                Ok(Self { connections: folder.join(connections), feed, policy, lanes, producer, log, grace })
             }
             (_, _, errors) => Err(errors),
         }

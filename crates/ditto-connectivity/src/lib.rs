@@ -18,7 +18,10 @@ mod telemetry;
 pub use self::{
     app::{App, AppError, Running},
     cli::{Cli, Command, QuickstartArgs, RunArgs},
-    config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, ProducerConfig, Variables},
+    config::{
+        Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
+        Variables,
+    },
     definitions::{BrokenFile, Definition, Definitions},
     program::main,
     publish::KafkaLeaf,

@@ -20,7 +20,7 @@ use self::fleet::{Due, Fleet, SampleSignal};
 use self::screen::Screen;
 use crate::app::{App, AppError, Clusters, Running};
 use crate::cli::QuickstartArgs;
-use crate::config::{Config, FeedConfig, KafkaFeedConfig, ProducerConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig, LanesConfig, ProducerConfig};
 use crate::run::{chain, code_of, runtime, stop_on_signals};
 use crate::telemetry::LogConfig;
 use crate::{exit, telemetry};
@@ -136,6 +136,7 @@ fn config(cluster: &EmbeddedCluster) -> Config {
     Config {
         // Not read: the definitions are given.
         connections: "quickstart".into(),
+        lanes: LanesConfig::default(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             start_at: StartAt::Earliest,
             ..KafkaFeedConfig::new(cluster.settings(), vec![FEED.to_owned()], "quickstart")

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers, Message};
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext, PurgeConfig};
 use tracing::{debug, error, info, warn};
 
 use crate::code::ErrorCode;
@@ -21,6 +23,7 @@ use crate::mailbox::{Mailboxes, Opaque, Report};
 use crate::partitioner::RoundRobin;
 use crate::permits::Permits;
 use crate::pool::Counters;
+use crate::record::OwnedRecord;
 use crate::settings::{Partitioning, ProducerSettings};
 
 pub(crate) type NativeProducer = BaseProducer<EventSink, RoundRobin>;
@@ -48,8 +51,8 @@ pub(crate) struct Shared {
     in_flight: AtomicUsize,
     /// Publishers that wait for everything to be sent: lingering is over.
     flushing: AtomicUsize,
-    /// librdkafka said that this client is broken for good.
-    fatal: AtomicBool,
+    /// librdkafka said that this client is broken for good, or somebody wants back what it holds.
+    condemned: AtomicBool,
 }
 
 impl Client {
@@ -65,12 +68,13 @@ impl Client {
             counters,
             in_flight: AtomicUsize::new(0),
             flushing: AtomicUsize::new(0),
-            fatal: AtomicBool::new(false),
+            condemned: AtomicBool::new(false),
         });
         let sink = EventSink {
             shared: Arc::clone(&shared),
             batch: Mutex::default(),
             events: AtomicU64::new(0),
+            suspect: AtomicBool::new(false),
             partitioner: (settings.partitioning == Partitioning::RoundRobin).then(RoundRobin::default),
         };
         let config = settings.properties().to_config();
@@ -100,11 +104,31 @@ impl Client {
 
     /// Nothing will ever be published by it again.
     pub(crate) fn is_condemned(&self) -> bool {
-        self.shared.fatal.load(Ordering::Relaxed)
+        self.shared.condemned.load(Ordering::Relaxed)
     }
 
+    /// Takes everything back that is not published: each record gets its report soon.
     pub(crate) fn condemn(&self) {
-        self.shared.fatal.store(true, Ordering::Relaxed);
+        self.shared.condemned.store(true, Ordering::Relaxed);
+        self.poller.unpark();
+    }
+
+    /// Records whose report was not distributed yet.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Asks the cluster, and waits for its answer: whether there is one tells how the connection stands.
+    pub(crate) fn fetch_metadata(&self, topic: Option<&str>, timeout: Duration) -> KafkaResult<Metadata> {
+        let metadata = self.producer.client().fetch_metadata(topic, timeout);
+        match &metadata {
+            Ok(_) => self.shared.connection.succeeded(),
+            Err(error) => {
+                let code = ErrorCode::from_error(error);
+                self.shared.connection.unanswered(code, timeout);
+            }
+        }
+        metadata
     }
 
     /// Counts a record that is about to be enqueued. The first one wakes the poll thread.
@@ -142,6 +166,8 @@ pub(crate) struct EventSink {
     batch: Mutex<Vec<Report>>,
     /// Grows with each event: tells whether a poll found one.
     events: AtomicU64,
+    /// There was an error since the poll thread last looked.
+    suspect: AtomicBool,
     partitioner: Option<RoundRobin>,
 }
 
@@ -164,14 +190,9 @@ impl ClientContext for EventSink {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.count();
-        let code = ErrorCode::from_error(&error);
-        if code == ErrorCode::FATAL {
-            // Called twice per event: say it once.
-            if !self.shared.fatal.swap(true, Ordering::Relaxed) {
-                error!(reason, "kafka producer failed for good");
-            }
-        }
-        self.shared.connection.failed(code, reason);
+        // It may be fatal, which its code does not tell.
+        self.suspect.store(true, Ordering::Relaxed);
+        self.shared.connection.failed(ErrorCode::from_error(&error), reason);
     }
 }
 
@@ -190,12 +211,30 @@ impl ProducerContext<RoundRobin> for EventSink {
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
             bytes: message.key_len() + message.payload_len(),
+            record: result.is_err().then(|| Box::new(copy(message))),
         };
         lock(&self.batch).push(report);
     }
 
     fn get_custom_partitioner(&self) -> Option<&RoundRobin> {
         self.partitioner.as_ref()
+    }
+}
+
+/// A record that comes back. The partition that was asked for is known to its publisher.
+fn copy(message: &BorrowedMessage<'_>) -> OwnedRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        let copied = headers
+            .iter()
+            .map(|it| (it.key.to_owned(), Bytes::copy_from_slice(it.value.unwrap_or_default())));
+        copied.collect()
+    });
+    OwnedRecord {
+        topic: message.topic().to_owned(),
+        partition: None,
+        key: message.key().map(Bytes::copy_from_slice),
+        payload: message.payload().map(Bytes::copy_from_slice),
+        headers,
     }
 }
 
@@ -230,7 +269,13 @@ impl Poller {
                 // Reports come through the same events; this also ends the lingering.
                 let _unfinished = self.producer.flush(Duration::ZERO);
             }
+            let in_flight = self.shared.in_flight.load(Ordering::Acquire);
+            if in_flight > 0 && self.shared.condemned.load(Ordering::Relaxed) {
+                // librdkafka itself would keep trying after some errors that are fatal to us.
+                self.producer.purge(PurgeConfig::default().queue().inflight());
+            }
             let found = self.drain();
+            self.look_for_fatal_error();
             self.distribute();
             pause = if found {
                 BUSY
@@ -263,6 +308,16 @@ impl Poller {
         }
     }
 
+    /// After a fatal error librdkafka sends nothing any more.
+    fn look_for_fatal_error(&self) {
+        if self.producer.context().suspect.swap(false, Ordering::Relaxed)
+            && let Some((code, reason)) = self.producer.client().fatal_error()
+            && !self.shared.condemned.swap(true, Ordering::Relaxed)
+        {
+            error!(code = %ErrorCode::from_rdkafka(code), reason, "kafka producer failed for good");
+        }
+    }
+
     /// Hands the reports over. Their events are gone by now, and with them librdkafka's own count of
     /// the records: so permits may be given back.
     fn distribute(&mut self) {
@@ -276,9 +331,8 @@ impl Poller {
         let bytes = self.batch.iter().map(|it| it.bytes).sum();
         self.shared.in_flight.fetch_sub(self.batch.len(), Ordering::AcqRel);
         self.shared.permits.release(self.batch.len(), bytes);
-        let nobody = self.shared.mailboxes.deliver(&self.batch);
+        let nobody = self.shared.mailboxes.deliver(&mut self.batch);
         self.shared.counters.add_unclaimed(nobody);
-        self.batch.clear();
     }
 
     /// Nobody uses the client any more: sends what it holds, within the grace time, and destroys it.
@@ -287,7 +341,7 @@ impl Poller {
         // Our own count: librdkafka's has its errors and logs in it, too.
         let shared = Arc::clone(&self.shared);
         let unsent = || shared.in_flight.load(Ordering::Acquire);
-        while unsent() > 0 && Instant::now() < deadline && !shared.fatal.load(Ordering::Relaxed) {
+        while unsent() > 0 && Instant::now() < deadline && !shared.condemned.load(Ordering::Relaxed) {
             // Ends the lingering.
             let _unfinished = self.producer.flush(Duration::ZERO);
             if !self.drain() {

@@ -15,6 +15,7 @@ pub struct ConnectionState {
     last_error: Option<ConnectionError>,
     last_success: Option<SystemTime>,
     all_brokers_down: bool,
+    since: Option<SystemTime>,
 }
 
 impl ConnectionState {
@@ -36,6 +37,12 @@ impl ConnectionState {
         self.all_brokers_down
     }
 
+    /// Since when [`Self::status`] has been what it is; none as long as nothing has happened.
+    #[must_use]
+    pub fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
     /// The short answer.
     #[must_use]
     pub fn status(&self) -> ConnectionStatus {
@@ -44,6 +51,14 @@ impl ConnectionState {
             (Some(_), _) => ConnectionStatus::Failed,
             (None, Some(_)) => ConnectionStatus::Connected,
             (None, None) => ConnectionStatus::Unknown,
+        }
+    }
+}
+
+impl ConnectionState {
+    fn changed_from(&mut self, before: ConnectionStatus, now: SystemTime) {
+        if self.since.is_none() || self.status() != before {
+            self.since = Some(now);
         }
     }
 }
@@ -117,16 +132,27 @@ impl ConnectionLog {
 
     /// The cluster took a record or answered.
     pub(crate) fn succeeded(&self) {
+        let now = SystemTime::now();
         let mut state = lock(&self.0);
+        let before = state.status();
         state.last_error = None;
         state.all_brokers_down = false;
-        state.last_success = Some(SystemTime::now());
+        state.last_success = Some(now);
+        state.changed_from(before, now);
+    }
+
+    /// A question was not answered in time. What was said before tells more, if it was not good.
+    pub(crate) fn unanswered(&self, code: ErrorCode, timeout: Duration) {
+        if lock(&self.0).last_error.is_none() {
+            self.failed(code, &format!("no answer from any broker within {timeout:?}"));
+        }
     }
 
     /// The error callback was called.
     pub(crate) fn failed(&self, code: ErrorCode, reason: &str) {
         let now = SystemTime::now();
         let mut state = lock(&self.0);
+        let before = state.status();
         if code == ErrorCode::ALL_BROKERS_DOWN {
             state.all_brokers_down = true;
             // It follows the error of the last broker, which says why: keep that one.
@@ -148,6 +174,7 @@ impl ConnectionLog {
             debug!(code = %code, reason, "kafka connection error");
         }
         state.last_error = Some(ConnectionError { code, reason: reason.to_owned(), at: now });
+        state.changed_from(before, now);
     }
 }
 

@@ -27,7 +27,7 @@ pub use self::{
     error::{ClientError, ClientErrorKind, PublishError},
     offsets::{OffsetTracker, Span},
     partitioner::partition_of_key,
-    pool::{PoolCounts, ProducerPool},
+    pool::{ClientState, PoolCounts, ProducerPool},
     publisher::Publisher,
     record::{Completion, Delivered, OwnedRecord, Record, Token},
     service::{PublishFuture, PublishService},

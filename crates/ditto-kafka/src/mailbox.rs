@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use crate::lock::lock;
+use crate::record::OwnedRecord;
 
 /// One delivery report as it comes from librdkafka.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) opaque: Opaque,
     /// 0 = delivered.
@@ -19,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) timestamp_ms: i64,
     /// Key and payload: what the shared permits were charged.
     pub(crate) bytes: usize,
+    /// The record, if it was not delivered; librdkafka has kept it until now.
+    pub(crate) record: Option<Box<OwnedRecord>>,
 }
 
 /// What librdkafka carries with a record and gives back: the publisher and the slot in its slab. It
@@ -104,24 +107,23 @@ impl Mailboxes {
         lock(&self.open).remove(&index);
     }
 
-    /// Puts each report into its publisher's mailbox, in order, and wakes each publisher once. Returns
+    /// Moves each report into its publisher's mailbox, in order, and wakes each publisher once. Returns
     /// how many found nobody.
-    pub(crate) fn deliver(&self, mut reports: &[Report]) -> usize {
+    pub(crate) fn deliver(&self, reports: &mut Vec<Report>) -> usize {
         let mut nobody = 0;
         let mut wakers = Vec::new();
+        let mut reports = reports.drain(..).peekable();
         // Reports of one publisher come in runs, often in a single one.
-        while let Some(first) = reports.first() {
+        while let Some(first) = reports.peek() {
             let publisher = first.opaque.publisher;
-            let end = reports.iter().position(|it| it.opaque.publisher != publisher).unwrap_or(reports.len());
-            let (run, rest) = reports.split_at(end);
-            reports = rest;
+            let run = std::iter::from_fn(|| reports.next_if(|it| it.opaque.publisher == publisher));
             let mailbox = lock(&self.open).get(&publisher).cloned();
             let Some(mailbox) = mailbox else {
-                nobody += run.len();
+                nobody += run.count();
                 continue;
             };
             let mut inbox = lock(&mailbox.0);
-            inbox.reports.extend_from_slice(run);
+            inbox.reports.extend(run);
             wakers.extend(inbox.waker.take());
         }
         wakers.into_iter().for_each(Waker::wake);

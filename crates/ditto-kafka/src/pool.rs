@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use crate::client::Client;
+use crate::code::ErrorCode;
+use crate::connection::ConnectionState;
 use crate::error::ClientError;
 use crate::lock::lock;
 use crate::publisher::Publisher;
@@ -52,6 +54,45 @@ impl ProducerPool {
         limits.validate()?;
         let client = self.client(settings)?;
         Publisher::new(client, limits)
+    }
+
+    /// How the client for these settings stands; none if nobody publishes through it.
+    #[must_use]
+    pub fn client_state(&self, settings: &ProducerSettings) -> Option<ClientState> {
+        let client = self.known(settings)?;
+        Some(ClientState { connection: client.shared.connection.snapshot(), in_flight: client.in_flight() })
+    }
+
+    /// Asks the cluster of these settings for metadata, of this topic or of all, so that [`Self::client_state`] tells how
+    /// things stand now. Does nothing if nobody publishes to it.
+    ///
+    /// # Errors
+    ///
+    /// No answer in time, or the cluster's error for the topic.
+    pub async fn probe(
+        &self,
+        settings: &ProducerSettings,
+        topic: Option<&str>,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let Some(client) = self.known(settings) else { return Ok(()) };
+        let topic = topic.map(str::to_owned);
+        tokio::task::spawn_blocking(move || {
+            let metadata = client
+                .fetch_metadata(topic.as_deref(), timeout)
+                .map_err(|error| ClientError::from_rdkafka(&error))?;
+            let error = metadata.topics().iter().find_map(|topic| topic.error());
+            match error.filter(|_| topic.is_some()) {
+                Some(error) => Err(ClientError::cluster(ErrorCode::from_rdkafka(error.into()))),
+                None => Ok(()),
+            }
+        })
+        .await
+        .map_err(|_| ClientError::closed("the runtime is shutting down"))?
+    }
+
+    fn known(&self, settings: &ProducerSettings) -> Option<Arc<Client>> {
+        lock(&self.0.clients).get(&settings.fingerprint()).and_then(Weak::upgrade)
     }
 
     /// How many clients exist, those included that are just closing.
@@ -110,6 +151,16 @@ impl fmt::Debug for ProducerPool {
             .field("counts", &self.counts())
             .finish()
     }
+}
+
+/// How a client stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientState {
+    /// Its connection.
+    pub connection: ConnectionState,
+    /// Records of all its publishers whose end is not known.
+    pub in_flight: usize,
 }
 
 /// What should never happen, counted.

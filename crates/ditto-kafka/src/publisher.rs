@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer};
+use rdkafka::producer::BaseRecord;
 use slab::Slab;
 use tracing::error;
 
@@ -50,6 +50,8 @@ pub struct Publisher {
 struct InFlight {
     token: Token,
     bytes: usize,
+    /// The one that was asked for.
+    partition: Option<i32>,
 }
 
 /// More than this is not kept for the next record.
@@ -121,6 +123,9 @@ impl Publisher {
             // librdkafka takes -1 for "any" and publishes (dependencies.md §2).
             return Err(PublishError::with_reason(ErrorCode::UNKNOWN_PARTITION, "partition is negative"));
         }
+        if self.client.is_condemned() {
+            return Err(PublishError::new(ErrorCode::FATAL));
+        }
         let charge = record.key.map_or(0, <[u8]>::len) + record.payload.map_or(0, <[u8]>::len);
         self.reserve(charge)?;
 
@@ -143,7 +148,7 @@ impl Publisher {
         });
         match sent {
             Ok(()) => {
-                slot.insert(InFlight { token, bytes });
+                slot.insert(InFlight { token, bytes, partition: record.partition });
                 self.bytes_in_flight += bytes;
                 self.reserved = false;
                 self.credit -= charge;
@@ -173,7 +178,7 @@ impl Publisher {
         out.reserve(self.taken.len());
         // Asked for once per batch, and only if something failed.
         let mut connection = None;
-        for report in self.taken.drain(..) {
+        for mut report in self.taken.drain(..) {
             let Some(in_flight) = self.in_flight.try_remove(report.opaque.slot as usize) else {
                 error!("delivery report for a record that is not in flight");
                 continue;
@@ -189,7 +194,10 @@ impl Publisher {
                 let connection = connection.get_or_insert_with(|| self.client.shared.connection.snapshot());
                 Err(PublishError::of_report(ErrorCode::from_number(report.error), connection.last_error()))
             };
-            out.push(Completion { token: in_flight.token, result });
+            if let Some(record) = &mut report.record {
+                record.partition = in_flight.partition;
+            }
+            out.push(Completion { token: in_flight.token, result, record: report.record });
         }
         if let Some(waiting) = self.waiting.take() {
             waiting.wake();
@@ -231,8 +239,15 @@ impl Publisher {
         self.client.shared.connection.snapshot()
     }
 
-    /// The client failed for good: nothing that is enqueued will be sent. Take what completions there
-    /// are, drop this publisher and ask the pool for another.
+    /// Gives up this client: what any of its publishers has in flight is taken back, with a report for each record
+    /// ([`ErrorCode::PURGE_QUEUE`], or [`ErrorCode::PURGE_INFLIGHT`] if a broker may have it all the same), and the pool
+    /// makes another client for the next publisher. For an owner that ends and must not publish later.
+    pub fn condemn(&self) {
+        self.client.condemn();
+    }
+
+    /// The client failed for good: nothing that is enqueued will be sent. Take the completions that are due (one for
+    /// each record in flight), drop this publisher and ask the pool for another.
     #[must_use]
     pub fn is_condemned(&self) -> bool {
         self.client.is_condemned()
@@ -326,12 +341,8 @@ fn headers<'h>(
 }
 
 fn partition_count(client: &Client, topic: &str, timeout: Duration) -> Result<usize, ClientError> {
-    let metadata = client
-        .native()
-        .client()
-        .fetch_metadata(Some(topic), timeout)
-        .map_err(|error| ClientError::from_rdkafka(&error))?;
-    client.shared.connection.succeeded();
+    let metadata =
+        client.fetch_metadata(Some(topic), timeout).map_err(|error| ClientError::from_rdkafka(&error))?;
     let found = metadata.topics().iter().find(|it| it.name() == topic);
     let Some(found) = found else {
         return Err(ClientError::cluster(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
@@ -341,3 +352,6 @@ fn partition_count(client: &Client, topic: &str, timeout: Duration) -> Result<us
         None => Ok(found.partitions().len()),
     }
 }
+
+#[cfg(test)]
+mod tests;

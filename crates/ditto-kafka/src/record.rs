@@ -127,6 +127,8 @@ pub struct Completion {
     pub token: Token,
     /// Where it is, or why it is nowhere.
     pub result: Result<Delivered, PublishError>,
+    /// The record as it was enqueued, if it is nowhere.
+    pub record: Option<Box<OwnedRecord>>,
 }
 
 /// Where a record is.

@@ -82,7 +82,7 @@ async fn answer(inner: Weak<Mutex<Inner>>) {
             return;
         };
         let mut inner = lock(&inner);
-        for Completion { token, result } in completions.drain(..) {
+        for Completion { token, result, .. } in completions.drain(..) {
             if let Some(answer) = inner.answers.remove(&token.0) {
                 // Nobody waits any more: allowed.
                 let _dropped = answer.send(result);

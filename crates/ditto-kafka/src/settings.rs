@@ -120,9 +120,10 @@ impl ProducerSettings {
         // exactly. Bytes may go past our bound by the last record of each publisher, so theirs is out of reach.
         let max_messages = self.queue.records.saturating_add(1_000);
         const MAX_KBYTES: &str = "2097151";
-        // An unknown topic is told before the record's own time is over, so that the report can name it.
+        // An unknown topic is told before the record's own time is over, so that the report can name it; and not so late
+        // that whoever made a mistake looks elsewhere (Java waits 10 s, max.block.ms).
         let propagation = match self.delivery {
-            Delivery::Replayable => Duration::from_secs(30),
+            Delivery::Replayable => Duration::from_secs(10),
             Delivery::BestEffort { timeout } => timeout / 2,
         };
         properties

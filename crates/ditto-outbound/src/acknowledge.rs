@@ -1,13 +1,14 @@
 //! Acknowledgements: one pure function of all outcomes of a signal (outbound.md §6).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ditto_protocol::{AckLabel, Acknowledgement, Acknowledgements, Category, EntityKind, Signal};
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 
-use crate::leaf::{Completion, Delivered, Token, Written};
-use crate::outcome::{DeliverError, DeliverErrorKind, Outcome};
+use crate::leaf::{Delivered, Token, Written};
+use crate::outcome::{DeliverError, DeliverErrorKind, Outcome, Refusal};
 use crate::signal::RoutedSignal;
 use crate::target::{CompiledConnection, CompiledTarget};
 
@@ -33,6 +34,8 @@ const LIVE_RESPONSE: &str = "live-response";
 pub(crate) struct Ledger {
     signal: Arc<RoutedSignal>,
     connections: Vec<OfConnection>,
+    /// Tells it from the ledgers of other signals.
+    id: u64,
 }
 
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl Ledger {
             })
             .filter(|of_connection| !of_connection.targets.is_empty())
             .collect();
-        (!connections.is_empty()).then(|| Box::new(Self { signal: signal.clone(), connections }))
+        (!connections.is_empty()).then(|| Box::new(Self { signal: signal.clone(), connections, id: 0 }))
     }
 
     fn of_target(&mut self, target: &Arc<CompiledTarget>) -> Option<&mut OfTarget> {
@@ -106,25 +109,69 @@ impl Ledger {
         targets.find(|of_target| Arc::ptr_eq(&of_target.target, target))
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn set_id(&mut self, id: u64) {
+        self.id = id;
+    }
+
+    /// How long the requester waits, if the signal says so.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        self.signal.signal().headers().timeout().filter(|timeout| !timeout.is_zero())
+    }
+
+    /// There is a record to be published.
+    pub(crate) fn opened(&mut self, target: &Arc<CompiledTarget>, token: Token) {
+        if let Some(of_target) = self.of_target(target) {
+            of_target.records.push(OfRecord { token, written: None, result: None });
+        }
+    }
+
     /// What was handed to the client.
     pub(crate) fn enqueued(&mut self, target: &Arc<CompiledTarget>, token: Token, written: Written) {
-        if let Some(of_target) = self.of_target(target) {
-            of_target.records.push(OfRecord { token, written: Some(written), result: None });
+        if let Some(record) = self.of_target(target).and_then(|it| it.open_record(token)) {
+            record.written = Some(written);
         }
     }
 
     /// How a record ended.
-    pub(crate) fn completed(&mut self, target: &Arc<CompiledTarget>, completion: &Completion) {
-        let Some(of_target) = self.of_target(target) else { return };
-        let result = Some(completion.result.clone());
-        match of_target
-            .records
-            .iter_mut()
-            .find(|record| record.token == completion.token && record.result.is_none())
-        {
-            Some(record) => record.result = result,
-            // It never reached the client's queue.
-            None => of_target.records.push(OfRecord { token: completion.token, written: None, result }),
+    pub(crate) fn completed(
+        &mut self,
+        target: &Arc<CompiledTarget>,
+        token: Token,
+        result: Result<Delivered, DeliverError>,
+    ) {
+        if let Some(record) = self.of_target(target).and_then(|it| it.open_record(token)) {
+            record.result = Some(result);
+        }
+    }
+
+    /// A record was left out on purpose.
+    pub(crate) fn dropped(&mut self, target: &Arc<CompiledTarget>, token: Token) {
+        if let Some(of_target) = self.of_target(target) {
+            of_target.records.retain(|record| record.token != token || record.result.is_some());
+        }
+    }
+
+    /// The requester waits no longer: what has no result counts as failed by what ails its connection.
+    pub(crate) fn give_up(&mut self, trouble: impl Fn(&str) -> Option<DeliverError>) {
+        for of_connection in &mut self.connections {
+            let mut error = None;
+            let records = of_connection.targets.iter_mut().flat_map(|of_target| &mut of_target.records);
+            for record in records.filter(|record| record.result.is_none()) {
+                let error = error.get_or_insert_with(|| {
+                    trouble(of_connection.connection.id()).unwrap_or_else(|| {
+                        let kind = DeliverErrorKind::Connection(Refusal { retriable: true });
+                        DeliverError::new(
+                            kind,
+                            "not acknowledged by the brokers in time; it is still being tried",
+                        )
+                    })
+                });
+                record.result = Some(Err(error.clone()));
+            }
         }
     }
 
@@ -166,6 +213,10 @@ impl Ledger {
 }
 
 impl OfTarget {
+    fn open_record(&mut self, token: Token) -> Option<&mut OfRecord> {
+        self.records.iter_mut().find(|record| record.token == token && record.result.is_none())
+    }
+
     fn is_silent(&self) -> bool {
         self.failure.is_none() && self.records.is_empty()
     }

@@ -12,6 +12,8 @@ pub struct FeedRecord<T> {
     pub payload: Payload,
     /// Transport headers; looked at only where the feed is trusted.
     pub headers: Vec<(Bytes, Bytes)>,
+    /// When the feed took it, in milliseconds since 1970, if it says so.
+    pub timestamp_ms: Option<i64>,
     /// The feed's claim check.
     pub ticket: T,
 }
@@ -31,6 +33,10 @@ pub enum Payload {
 ///
 /// The pipeline settles a record's ticket exactly once, when the outcome of every target is final.
 pub trait Feed {
+    /// Whether a record whose ticket has not settled is handed out again after a restart. Then an error that somebody can
+    /// mend is waited out; else it is final (design.md §3).
+    const CAN_REPLAY: bool;
+
     /// The claim check of one record.
     type Ticket: Copy + fmt::Debug;
 

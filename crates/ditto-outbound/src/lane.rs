@@ -1,28 +1,25 @@
 //! The loop that drives signals from a feed through the stacks and settles them.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
-use tower::{Service, ServiceBuilder};
+use tokio::time::Sleep;
 use tracing::warn;
 
 use crate::acknowledge::AcknowledgementSink;
-use crate::address::ResolveAddress;
-use crate::authorize::Authorize;
 use crate::counters::LaneCounters;
+use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
-use crate::headers::MapHeaders;
 use crate::intake::Intake;
-use crate::leaf::{Completing, Completion, Enqueued, Leaf};
-use crate::map::{MapSignal, Mapped, Prepared};
-use crate::outcome::Outcome;
+use crate::leaf::Leaf;
+use crate::outcome::{DropReason, Outcome};
 use crate::router::{Router, TargetRef};
-use crate::settle::{Settlement, SignalKey};
-use crate::signal::Selected;
-use crate::stage::{Immediate, StageLayer, Staged};
+use crate::settle::Settlement;
+use crate::signal::{Selected, now_ms};
 use crate::target::CompiledConnection;
 
 /// One position in a feed and the connections that it serves.
@@ -41,6 +38,8 @@ pub struct Lane<F: Feed, L> {
     feed_ended: bool,
     /// Reused for each signal.
     selected: Vec<TargetRef>,
+    /// Wakes the lane when a hold is to be tried, or a requester waits no longer; made when that first happens.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F, L> Lane<F, L>
@@ -55,18 +54,19 @@ where
         connections: Vec<(Arc<CompiledConnection>, L)>,
         acknowledgements: Box<dyn AcknowledgementSink>,
     ) -> Self {
-        let (definitions, leaves): (Vec<_>, Vec<_>) = connections.into_iter().unzip();
         let counters = Arc::new(LaneCounters::default());
+        let driver = |(connection, leaf)| Driver::new(connection, leaf, F::CAN_REPLAY);
         Self {
             feed,
             intake,
-            router: Router::new(definitions),
-            drivers: leaves.into_iter().map(Driver::new).collect(),
+            router: Router::new(connections.iter().map(|(connection, _)| connection.clone()).collect()),
+            drivers: connections.into_iter().map(driver).collect(),
             settlement: Settlement::new(acknowledgements, counters.clone()),
             counters,
             records: Vec::new().into_iter(),
             feed_ended: false,
             selected: Vec::new(),
+            timer: None,
         }
     }
 
@@ -76,6 +76,8 @@ where
     }
 
     /// Runs until the feed has ended and everything in flight has settled, then gives the feed back.
+    ///
+    /// Needs tokio's timer if something is put on hold or a signal requests acknowledgements.
     ///
     /// Cancel safety: what is in flight when the future is dropped settles no more; a replayable feed hands those
     /// records out again.
@@ -98,10 +100,32 @@ where
             if self.feed_ended && self.settlement.is_idle() {
                 return Poll::Ready(());
             }
+            progress |= self.poll_timer(cx);
             if !progress {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Sees to what is due, else has the lane woken when something will be. Whether anything was due.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let tries = self.drivers.iter().filter_map(Driver::next_try).min();
+        let deadline = self.settlement.next_deadline();
+        let Some(next) = tries.into_iter().chain(deadline).min() else { return false };
+        let at = tokio::time::Instant::from_std(next);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        let Self { settlement, router, drivers, .. } = self;
+        settlement.answer_late(Instant::now(), |connection| {
+            let at = router.position(connection)?;
+            drivers.get(at)?.trouble()
+        });
+        true
     }
 
     /// Routes at most one batch of the feed, and stops at the first signal that has to wait for room.
@@ -125,7 +149,7 @@ where
 
     /// Whether a signal of the feed still waits for room: order forbids to overtake it.
     fn is_blocked(&self) -> bool {
-        self.drivers.iter().any(|driver| !driver.waiting.is_empty())
+        self.drivers.iter().any(Driver::is_blocked)
     }
 
     fn route(&mut self, record: FeedRecord<F::Ticket>, cx: &mut Context<'_>) {
@@ -154,7 +178,11 @@ where
             self.counters.pass_by();
             return self.settlement.settle(record.ticket, ledger);
         }
-        let key = self.settlement.begin(record.ticket, ledger);
+        let expires_ms = record.timestamp_ms.and_then(|taken| signal.expires_ms(taken));
+        if expires_ms.is_some_and(|expires| expires <= now_ms()) {
+            return self.expire(record.ticket);
+        }
+        let key = self.settlement.begin(record.ticket, ledger, expires_ms);
         for selected in &self.selected {
             if let Some(target) = self.router.target(*selected)
                 && let Some(driver) = self.drivers.get_mut(selected.connection)
@@ -171,71 +199,17 @@ where
     }
 }
 
-/// The stacks of one connection and what waits between them.
-struct Driver<L> {
-    prepare: Staged<Authorize, MapSignal>,
-    deliver: Staged<MapHeaders, Staged<ResolveAddress, L>>,
-    /// Mapped messages in feed order; never more than those of one signal.
-    waiting: VecDeque<Mapped>,
-    /// Reused for each batch of completions.
-    completions: Vec<Completion>,
-}
-
-impl<L: Leaf> Driver<L> {
-    fn new(leaf: L) -> Self {
-        Self {
-            prepare: ServiceBuilder::new().layer(StageLayer::new(Authorize)).service(MapSignal::default()),
-            deliver: ServiceBuilder::new()
-                .layer(StageLayer::new(MapHeaders))
-                .layer(StageLayer::new(ResolveAddress))
-                .service(leaf),
-            waiting: VecDeque::new(),
-            completions: Vec::new(),
-        }
-    }
-
-    /// Takes one signal through the prepare stack; its messages then wait for the deliver stack.
-    fn prepare<T>(&mut self, signal: SignalKey, selected: Selected, settlement: &mut Settlement<T>) {
-        let target = settlement.select(signal, &selected.target);
-        match self.prepare.call(selected).into_output() {
-            Ok(Prepared::Message(mut mapped)) => {
-                mapped.token = settlement.open_record(signal, target);
-                self.waiting.push_back(mapped);
-            }
-            Ok(Prepared::Dropped(reason)) => settlement.end(signal, target, &Outcome::Dropped(reason)),
-            Err(error) => settlement.end(signal, target, &Outcome::Failed(error)),
-        }
-    }
-
-    /// Enqueues what waits, as far as there is room; stores the waker where there is none. Whether anything moved.
-    fn deliver<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
-        let mut moved = false;
-        while !self.waiting.is_empty() {
-            let room = match self.deliver.poll_ready(cx) {
-                Poll::Ready(room) => room,
-                Poll::Pending => break,
-            };
-            let Some(mapped) = self.waiting.pop_front() else { break };
-            moved = true;
-            let token = mapped.token;
-            match room.and_then(|()| self.deliver.call(mapped).into_output()) {
-                Ok(Enqueued::Queued(written)) => settlement.enqueued(token, written),
-                Ok(Enqueued::Dropped(reason)) => settlement.drop_record(token, reason),
-                Err(error) => settlement.complete(Completion { token, result: Err(error) }),
+impl<F: Feed, L> Lane<F, L> {
+    /// The selected targets do not get a signal that nobody waits for any more; nobody waits for acknowledgements either.
+    fn expire(&mut self, ticket: F::Ticket) {
+        let key = self.settlement.begin(ticket, None, None);
+        for selected in &self.selected {
+            if let Some(target) = self.router.target(*selected) {
+                let target = self.settlement.select(key, target);
+                self.settlement.end(key, target, &Outcome::Dropped(DropReason::Expired));
             }
         }
-        moved
-    }
-
-    /// Settles what has completed; otherwise stores the waker. Whether there was anything.
-    fn take_completions<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
-        if self.deliver.poll_completions(cx, &mut self.completions).is_pending() {
-            return false;
-        }
-        for completion in self.completions.drain(..) {
-            settlement.complete(completion);
-        }
-        true
+        self.settlement.routed(key);
     }
 }
 

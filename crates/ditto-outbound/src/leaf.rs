@@ -92,10 +92,12 @@ impl Destined {
 }
 
 /// A leaf's answer to `call`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Enqueued {
     /// In the leaf's queue; a [`Completion`] will come.
     Queued(Written),
+    /// The leaf did not take it; no completion will come.
+    Refused(Undelivered),
     /// Ended before the leaf.
     Dropped(DropReason),
 }
@@ -123,7 +125,16 @@ pub struct Completion {
     /// The record's token.
     pub token: Token,
     /// Where it was written, or why not.
-    pub result: Result<Delivered, DeliverError>,
+    pub result: Result<Delivered, Undelivered>,
+}
+
+/// A record that was not published.
+#[derive(Debug, Clone)]
+pub struct Undelivered {
+    /// Why.
+    pub error: DeliverError,
+    /// The record, to be enqueued again if the error is none of its own (design.md §3). Without it the error is final.
+    pub record: Option<Box<Destined>>,
 }
 
 /// Where a record was written.
@@ -165,10 +176,18 @@ impl<L> Leaf for L where
 pub trait Completing {
     /// Appends what has completed; `Ready` if there was something, else the waker is stored.
     fn poll_completions(&mut self, cx: &mut Context<'_>, completions: &mut Vec<Completion>) -> Poll<()>;
+
+    /// What ails the way to the brokers right now, if it is known: the answer to a requester who waits for a record
+    /// that is still being tried.
+    fn trouble(&self) -> Option<DeliverError>;
 }
 
 impl<T, S: Completing> Completing for Staged<T, S> {
     fn poll_completions(&mut self, cx: &mut Context<'_>, completions: &mut Vec<Completion>) -> Poll<()> {
         self.inner_mut().poll_completions(cx, completions)
+    }
+
+    fn trouble(&self) -> Option<DeliverError> {
+        self.inner().trouble()
     }
 }

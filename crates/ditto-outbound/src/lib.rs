@@ -4,8 +4,10 @@ mod acknowledge;
 mod address;
 mod authorize;
 mod counters;
+mod driver;
 mod feed;
 mod headers;
+mod hold;
 mod intake;
 mod lane;
 mod leaf;
@@ -21,16 +23,17 @@ mod stage;
 mod target;
 
 #[cfg(any(test, feature = "test-util"))]
-pub use self::recording::{Answer, RecordingLeaf, RecordingSink, Sent, VecFeed};
+pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 pub use self::{
     acknowledge::{AcknowledgementSink, NoAcknowledgements},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
     feed::{Feed, FeedRecord, Payload},
+    hold::{Held, OnHold, Settling},
     intake::{FeedPolicy, Intake, InternalHeaders},
     lane::Lane,
     leaf::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
-        Token, Topic, Written,
+        Token, Topic, Undelivered, Written,
     },
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     signal::RoutedSignal,

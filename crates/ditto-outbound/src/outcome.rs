@@ -22,17 +22,27 @@ pub enum DropReason {
     NotReadable,
     /// Each subject of the target that may read the signal may read a part of it only, and views are not built yet.
     Restricted,
+    /// A live signal came, or could go out again, only after its time-out: whoever sent it waits no more.
+    Expired,
+    /// The target or its connection was on hold, and its operator wants such signals dropped (`on_hold = "drop"`).
+    OnHold,
+    /// The connection was closed before the signal could be published.
+    Closed,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 2] = [Self::NotReadable, Self::Restricted];
+    pub const ALL: [Self; 5] =
+        [Self::NotReadable, Self::Restricted, Self::Expired, Self::OnHold, Self::Closed];
 
     /// The name under which this reason is counted and explained.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotReadable => "not-readable",
             Self::Restricted => "restricted",
+            Self::Expired => "expired",
+            Self::OnHold => "on-hold",
+            Self::Closed => "closed",
         }
     }
 }
@@ -42,6 +52,9 @@ impl fmt::Display for DropReason {
         f.write_str(match self {
             Self::NotReadable => "no subject of the target may read this signal",
             Self::Restricted => "the target's subjects may read parts of this signal only",
+            Self::Expired => "its time-out had passed before it could be published",
+            Self::OnHold => "the target or its connection was on hold, and on_hold is \"drop\"",
+            Self::Closed => "the connection was closed before it could be published",
         })
     }
 }

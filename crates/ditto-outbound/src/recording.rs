@@ -12,7 +12,7 @@ use tower::Service;
 
 use crate::acknowledge::AcknowledgementSink;
 use crate::feed::{Feed, FeedRecord, Payload};
-use crate::leaf::{Completing, Completion, Delivered, Destined, Enqueued};
+use crate::leaf::{Completing, Completion, Delivered, Destined, Enqueued, Undelivered};
 use crate::outcome::DeliverError;
 
 /// How a [`RecordingLeaf`] answers a record.
@@ -124,9 +124,12 @@ impl Service<Destined> for RecordingLeaf {
     fn call(&mut self, record: Destined) -> Self::Future {
         let mut state = self.state();
         let result = match (state.answer)(&record) {
-            Answer::Refuse(error) => return ready(Err(error)),
+            Answer::Refuse(error) => {
+                let record = Some(Box::new(record));
+                return ready(Ok(Enqueued::Refused(Undelivered { error, record })));
+            }
             Answer::Silence => return ready(Ok(Enqueued::Queued(record.into_written()))),
-            Answer::Fail(error) => Err(error),
+            Answer::Fail(error) => Err(Undelivered { error, record: Some(Box::new(record.clone())) }),
             Answer::Deliver(delivered) => {
                 let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
                 state.sent.push(Sent {
@@ -162,6 +165,10 @@ impl Completing for RecordingLeaf {
         }
         Poll::Ready(())
     }
+
+    fn trouble(&self) -> Option<DeliverError> {
+        None
+    }
 }
 
 impl fmt::Debug for RecordingLeaf {
@@ -189,15 +196,21 @@ impl AcknowledgementSink for RecordingSink {
     }
 }
 
-/// A feed of a list of messages; a ticket is the message's position.
+/// A feed of a list of messages; a ticket is the message's position. It says that it cannot replay.
+pub type VecFeed = ListFeed<false>;
+
+/// A feed as [`VecFeed`] that says that it can.
+pub type ReplayFeed = ListFeed<true>;
+
+/// A feed of a list of messages.
 #[derive(Debug, Default)]
-pub struct VecFeed {
+pub struct ListFeed<const CAN_REPLAY: bool> {
     records: VecDeque<FeedRecord<usize>>,
     /// The tickets that have settled, in the order of settlement.
     pub settled: Vec<usize>,
 }
 
-impl VecFeed {
+impl<const CAN_REPLAY: bool> ListFeed<CAN_REPLAY> {
     /// A feed of message texts.
     pub fn of_texts(texts: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         Self::of_records(texts.into_iter().map(|text| (text.into(), Vec::new())))
@@ -205,12 +218,27 @@ impl VecFeed {
 
     /// A feed of message texts with record headers.
     pub fn of_records(records: impl IntoIterator<Item = (Bytes, Vec<(Bytes, Bytes)>)>) -> Self {
-        let record = |(ticket, (text, headers))| FeedRecord { payload: Payload::Text(text), headers, ticket };
+        let record = |(ticket, (text, headers))| FeedRecord {
+            payload: Payload::Text(text),
+            headers,
+            timestamp_ms: None,
+            ticket,
+        };
         Self { records: records.into_iter().enumerate().map(record).collect(), settled: Vec::new() }
     }
 }
 
-impl Feed for VecFeed {
+impl<const CAN_REPLAY: bool> ListFeed<CAN_REPLAY> {
+    /// Says when the feed took its messages, in milliseconds since 1970.
+    pub fn set_timestamps(&mut self, timestamps: impl IntoIterator<Item = i64>) {
+        for (record, timestamp) in self.records.iter_mut().zip(timestamps) {
+            record.timestamp_ms = Some(timestamp);
+        }
+    }
+}
+
+impl<const CAN_REPLAY: bool> Feed for ListFeed<CAN_REPLAY> {
+    const CAN_REPLAY: bool = CAN_REPLAY;
     type Ticket = usize;
 
     fn poll_records(&mut self, _: &mut Context<'_>) -> Poll<Option<Vec<FeedRecord<usize>>>> {

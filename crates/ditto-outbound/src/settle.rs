@@ -1,6 +1,9 @@
 //! What is in flight, and when a ticket settles.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 use smallvec::SmallVec;
@@ -8,8 +11,8 @@ use tracing::{error, info};
 
 use crate::acknowledge::{AcknowledgementSink, Ledger};
 use crate::counters::LaneCounters;
-use crate::leaf::{Completion, Token, Written};
-use crate::outcome::{DropReason, Outcome};
+use crate::leaf::{Delivered, Token, Written};
+use crate::outcome::{DeliverError, DropReason, Outcome};
 use crate::target::CompiledTarget;
 
 /// Signals and records in flight of one lane.
@@ -22,7 +25,24 @@ pub(crate) struct Settlement<T> {
     settled: Vec<T>,
     acknowledgements: Box<dyn AcknowledgementSink>,
     counters: Arc<LaneCounters>,
+    /// When requesters wait no longer.
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+    /// Grows with each record.
+    next_order: u64,
+    /// Grows with each signal that has a ledger.
+    next_id: u64,
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Deadline {
+    at: Instant,
+    signal: SignalKey,
+    /// That of the signal's ledger: the key may be another signal's by then.
+    id: u64,
+}
+
+/// The longest time until a requester hears of a signal.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A signal in flight.
 pub(crate) type SignalKey = usize;
@@ -35,6 +55,8 @@ struct SignalInFlight<T> {
     targets: SmallVec<[TargetInFlight; 1]>,
     /// Only for signals whose requester wants to know.
     ledger: Option<Box<Ledger>>,
+    /// Only for live signals that have a time-out: after it nobody waits for them, in milliseconds since 1970.
+    expires_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -50,11 +72,22 @@ struct RecordInFlight {
     signal: SignalKey,
     /// Index in the signal's `targets`.
     target: usize,
+    /// The place among all records of the lane.
+    order: u64,
 }
 
 impl<T> Settlement<T> {
     pub(crate) fn new(acknowledgements: Box<dyn AcknowledgementSink>, counters: Arc<LaneCounters>) -> Self {
-        Self { signals: Slab::new(), records: Slab::new(), settled: Vec::new(), acknowledgements, counters }
+        Self {
+            signals: Slab::new(),
+            records: Slab::new(),
+            settled: Vec::new(),
+            acknowledgements,
+            counters,
+            deadlines: BinaryHeap::new(),
+            next_order: 0,
+            next_id: 0,
+        }
     }
 
     /// Whether everything has settled.
@@ -79,8 +112,30 @@ impl<T> Settlement<T> {
     }
 
     /// Starts routing of a signal; [`Self::routed`] ends it.
-    pub(crate) fn begin(&mut self, ticket: T, ledger: Option<Box<Ledger>>) -> SignalKey {
-        self.signals.insert(SignalInFlight { ticket, open: 1, targets: SmallVec::new(), ledger })
+    pub(crate) fn begin(
+        &mut self,
+        ticket: T,
+        mut ledger: Option<Box<Ledger>>,
+        expires_ms: Option<i64>,
+    ) -> SignalKey {
+        let id = self.next_id;
+        let deadline = ledger.as_deref_mut().map(|ledger| {
+            self.next_id += 1;
+            ledger.set_id(id);
+            Instant::now() + ledger.timeout().map_or(PATIENCE, |timeout| timeout.min(PATIENCE))
+        });
+        let signal = self.signals.insert(SignalInFlight {
+            ticket,
+            open: 1,
+            targets: SmallVec::new(),
+            ledger,
+            expires_ms,
+        });
+        if let Some(at) = deadline {
+            self.forget_answered();
+            self.deadlines.push(Reverse(Deadline { at, signal, id }));
+        }
+        signal
     }
 
     /// Adds a selected target; returns its index within the signal.
@@ -94,12 +149,33 @@ impl<T> Settlement<T> {
 
     /// Adds a record of a selected target. All records of a target are added before one of them is enqueued.
     pub(crate) fn open_record(&mut self, signal: SignalKey, target: usize) -> Token {
-        if let Some(entry) = self.signals.get_mut(signal).and_then(|s| s.targets.get_mut(target)) {
-            entry.open_records += 1;
-        }
-        let key = self.records.insert(RecordInFlight { signal, target });
+        let order = self.next_order;
+        self.next_order += 1;
+        let key = self.records.insert(RecordInFlight { signal, target, order });
         // The window is bounded by the feed's span and the permits, far below 2^32.
-        Token::try_from(key).unwrap_or(Token::MAX)
+        let token = Token::try_from(key).unwrap_or(Token::MAX);
+        if let Some(entry) = self.signals.get_mut(signal)
+            && let Some(of_target) = entry.targets.get_mut(target)
+        {
+            of_target.open_records += 1;
+            if let Some(ledger) = &mut entry.ledger {
+                ledger.opened(&of_target.target, token);
+            }
+        }
+        token
+    }
+
+    /// Place and target of a record in flight.
+    pub(crate) fn record(&self, token: Token) -> Option<(u64, &Arc<CompiledTarget>)> {
+        let record = self.records.get(token as usize)?;
+        let target = self.signals.get(record.signal)?.targets.get(record.target)?;
+        Some((record.order, &target.target))
+    }
+
+    /// Whether nobody waits any more for the signal of a record.
+    pub(crate) fn is_expired(&self, token: Token, now_ms: i64) -> bool {
+        let signal = self.records.get(token as usize).and_then(|record| self.signals.get(record.signal));
+        signal.and_then(|signal| signal.expires_ms).is_some_and(|expires| expires <= now_ms)
     }
 
     /// Remembers what was handed to the leaf, for the acknowledgement.
@@ -113,21 +189,27 @@ impl<T> Settlement<T> {
         }
     }
 
-    /// A record has its result.
-    pub(crate) fn complete(&mut self, completion: Completion) {
-        let Some(record) = self.records.try_remove(completion.token as usize) else { return };
+    /// A record has its final result.
+    pub(crate) fn complete(&mut self, token: Token, result: Result<Delivered, DeliverError>) {
+        let Some(record) = self.records.try_remove(token as usize) else { return };
         if let Some(signal) = self.signals.get_mut(record.signal)
             && let Some(target) = signal.targets.get(record.target)
             && let Some(ledger) = &mut signal.ledger
         {
-            ledger.completed(&target.target, &completion);
+            ledger.completed(&target.target, token, result.clone());
         }
-        self.close_record(record, completion.result.err().map(Outcome::Failed));
+        self.close_record(record, result.err().map(Outcome::Failed));
     }
 
     /// A record was left out on purpose on its way to the leaf.
     pub(crate) fn drop_record(&mut self, token: Token, reason: DropReason) {
         let Some(record) = self.records.try_remove(token as usize) else { return };
+        if let Some(signal) = self.signals.get_mut(record.signal)
+            && let Some(target) = signal.targets.get(record.target)
+            && let Some(ledger) = &mut signal.ledger
+        {
+            ledger.dropped(&target.target, token);
+        }
         self.close_record(record, Some(Outcome::Dropped(reason)));
     }
 
@@ -177,6 +259,42 @@ impl<T> Settlement<T> {
             self.counters.acknowledge();
             self.acknowledgements.send(acknowledgement);
         }
+    }
+
+    /// When the next requester waits no longer.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        self.forget_answered();
+        self.deadlines.peek().map(|Reverse(next)| next.at)
+    }
+
+    /// Answers requesters that wait no longer: what is still being tried counts as failed by what `trouble` says of its
+    /// connection. It is the only answer of those signals.
+    pub(crate) fn answer_late(&mut self, now: Instant, trouble: impl Fn(&str) -> Option<DeliverError>) {
+        while let Some(Reverse(next)) = self.deadlines.peek().copied()
+            && next.at <= now
+        {
+            self.deadlines.pop();
+            if self.is_awaited(next)
+                && let Some(mut ledger) = self.signals.get_mut(next.signal).and_then(|it| it.ledger.take())
+            {
+                ledger.give_up(&trouble);
+                self.acknowledge(Some(ledger));
+            }
+        }
+    }
+
+    /// Takes away deadlines at the front whose signals have their answer, so that there are not many more than signals.
+    fn forget_answered(&mut self) {
+        while let Some(Reverse(next)) = self.deadlines.peek().copied()
+            && !self.is_awaited(next)
+        {
+            self.deadlines.pop();
+        }
+    }
+
+    fn is_awaited(&self, deadline: Deadline) -> bool {
+        let ledger = self.signals.get(deadline.signal).and_then(|signal| signal.ledger.as_ref());
+        ledger.is_some_and(|ledger| ledger.id() == deadline.id)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ditto_authorization::{Decision, Grants};
-use ditto_protocol::{EntityKind, Signal};
+use ditto_protocol::{Category, EntityKind, Signal};
 use smallvec::SmallVec;
 
 use crate::target::CompiledTarget;
@@ -66,6 +67,21 @@ impl RoutedSignal {
         entity.kind() == EntityKind::Connection && entity.name() == connection_id
     }
 
+    /// Until when somebody waits for a live signal that the feed took at this time; none if nobody does, or if it is not
+    /// live. Both in milliseconds since 1970. Without a time-out of its own it has the service's (protocol.md §8).
+    pub(crate) fn expires_ms(&self, taken_ms: i64) -> Option<i64> {
+        const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+        let signal = &self.signal;
+        if !(signal.is_message() || signal.is_live() && signal.category() == Category::Command) {
+            return None;
+        }
+        let timeout = match signal.headers().timeout() {
+            Some(timeout) => Some(timeout).filter(|timeout| !timeout.is_zero()),
+            None => signal.headers().is_response_required().then_some(DEFAULT_TIMEOUT),
+        }?;
+        Some(taken_ms.saturating_add(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// The payload that requests `labels`; written by `write` if no target needed it before.
     pub(crate) fn payload(
         &self,
@@ -94,6 +110,12 @@ impl fmt::Debug for RoutedSignal {
             .field("path", &self.signal.path())
             .finish_non_exhaustive()
     }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A signal for one target that the index has selected.

@@ -58,7 +58,12 @@ pub struct Staged<T, S> {
 }
 
 impl<T, S> Staged<T, S> {
-    /// The service behind the stage, for what does not go through `call` (completions of a leaf).
+    pub(crate) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind the stage, for what does not go through `call`: completions of a leaf, and records that have
+    /// been through the stage before.
     pub(crate) fn inner_mut(&mut self) -> &mut S {
         &mut self.inner
     }

@@ -1,6 +1,6 @@
 //! Connections as they are used per message: compiled once, nothing is parsed later.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
@@ -9,6 +9,7 @@ use ditto_placeholder::{KafkaAddress, Template};
 use ditto_protocol::KnownHeader;
 
 use crate::counters::TargetCounters;
+use crate::hold::{Held, OnHold};
 use crate::leaf::{Destination, HeaderName, Topic};
 use crate::signal::{Audience, RoutedSignal};
 
@@ -18,11 +19,29 @@ pub struct CompiledConnection {
     id: Arc<str>,
     targets: Vec<Arc<CompiledTarget>>,
     debug_enabled: bool,
+    on_hold: OnHold,
+    hold: HoldStatus,
+}
+
+/// Whether something is on hold. Written by the lane when that changes, read by anybody.
+#[derive(Debug, Default)]
+struct HoldStatus(Mutex<Option<Held>>);
+
+impl HoldStatus {
+    fn get(&self) -> Option<Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, held: Option<Held>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
 }
 
 /// A target, ready for signals.
 #[derive(Debug)]
 pub struct CompiledTarget {
+    /// Its place in the definition.
+    index: usize,
     connection_id: Arc<str>,
     /// The same as bytes, for the header that each record gets.
     connection_id_bytes: Bytes,
@@ -35,6 +54,7 @@ pub struct CompiledTarget {
     /// The labels that the connection's targets issue.
     labels_of_connection: Arc<[Box<str>]>,
     counters: TargetCounters,
+    hold: HoldStatus,
 }
 
 /// Where a target's records go.
@@ -58,6 +78,11 @@ pub(crate) enum HeaderValue {
 impl CompiledConnection {
     /// Compiles a definition. What could be wrong with it was found when it was read.
     pub fn compile(connection: &Connection) -> Arc<Self> {
+        Self::compile_with(connection, OnHold::default())
+    }
+
+    /// Compiles a definition whose signals are treated so when they cannot be published for now.
+    pub fn compile_with(connection: &Connection, on_hold: OnHold) -> Arc<Self> {
         let id: Arc<str> = connection.id().as_str().into();
         let labels: Arc<[Box<str>]> = connection
             .targets()
@@ -68,9 +93,16 @@ impl CompiledConnection {
         let targets = connection
             .targets()
             .iter()
-            .map(|target| Arc::new(CompiledTarget::compile(&id, &labels, target)))
+            .enumerate()
+            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, &id, &labels, target)))
             .collect();
-        Arc::new(Self { id, targets, debug_enabled: connection.is_debug_enabled() })
+        Arc::new(Self {
+            id,
+            targets,
+            debug_enabled: connection.is_debug_enabled(),
+            on_hold,
+            hold: HoldStatus::default(),
+        })
     }
 
     /// Its id.
@@ -81,6 +113,20 @@ impl CompiledConnection {
     /// Its targets, in the order of the definition.
     pub fn targets(&self) -> &[Arc<CompiledTarget>] {
         &self.targets
+    }
+
+    /// What becomes of its signals when they cannot be published for now.
+    pub fn on_hold(&self) -> OnHold {
+        self.on_hold
+    }
+
+    /// Why nothing goes to any of its targets for now.
+    pub fn held(&self) -> Option<Held> {
+        self.hold.get()
+    }
+
+    pub(crate) fn set_held(&self, held: Option<Held>) {
+        self.hold.set(held);
     }
 
     /// Whether acknowledgements carry the metadata of the record.
@@ -104,7 +150,12 @@ impl CompiledConnection {
 }
 
 impl CompiledTarget {
-    fn compile(connection_id: &Arc<str>, labels_of_connection: &Arc<[Box<str>]>, target: &Target) -> Self {
+    fn compile(
+        index: usize,
+        connection_id: &Arc<str>,
+        labels_of_connection: &Arc<[Box<str>]>,
+        target: &Target,
+    ) -> Self {
         let address = match (target.address().as_constant(), target.address().as_fixed_topic()) {
             (Some(fixed), _) => Address::Fixed(Destination {
                 topic: Topic::Fixed(fixed.topic.into()),
@@ -122,6 +173,7 @@ impl CompiledTarget {
             (HeaderName::Mapped(name.as_str().into()), value)
         });
         Self {
+            index,
             connection_id: connection_id.clone(),
             connection_id_bytes: Bytes::copy_from_slice(connection_id.as_bytes()),
             address_text: target.address().to_string(),
@@ -132,6 +184,7 @@ impl CompiledTarget {
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
             labels_of_connection: labels_of_connection.clone(),
             counters: TargetCounters::default(),
+            hold: HoldStatus::default(),
         }
     }
 
@@ -148,6 +201,28 @@ impl CompiledTarget {
     /// What became of its signals.
     pub fn counters(&self) -> &TargetCounters {
         &self.counters
+    }
+
+    /// The topic, if it is the same for each signal.
+    pub fn fixed_topic(&self) -> Option<&str> {
+        match &self.address {
+            Address::Fixed(destination) => Some(destination.topic.as_str()),
+            Address::Key(topic, _) => Some(topic),
+            Address::Template(_) => None,
+        }
+    }
+
+    /// Why nothing goes to it for now, beside what holds its whole connection.
+    pub fn held(&self) -> Option<Held> {
+        self.hold.get()
+    }
+
+    pub(crate) fn set_held(&self, held: Option<Held>) {
+        self.hold.set(held);
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     pub(crate) fn connection_id_bytes(&self) -> &Bytes {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LogConfig, ProducerConfig};
+use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LanesConfig, LogConfig, ProducerConfig};
 use ditto_kafka::{ClusterSettings, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use serde_json::json;
@@ -30,6 +30,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
             )
         })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
+        lanes: LanesConfig::default(),
         producer: ProducerConfig::default(),
         log: LogConfig::default(),
         grace: Duration::from_secs(30),

@@ -74,6 +74,22 @@ impl<'d> Section<'d> {
         Self { document: self.document, name: name.to_owned(), table, at, known: Vec::new() }
     }
 
+    /// The tables within a table, by names that are the user's.
+    pub(super) fn tables(&mut self, name: &'static str) -> Vec<(String, Self)> {
+        let path = self.path(name);
+        let outer = self.optional_section(name);
+        let tables = outer.table.into_iter().flatten().filter_map(|(key, value)| {
+            let (key, at) = (key.get_ref().to_string(), value.span().start);
+            let DeValue::Table(table) = value.get_ref() else {
+                outer.refuse_at(at, &key, &format!("is a table: write [{path}.\"{key}\"]"));
+                return None;
+            };
+            let name = format!("{path}.\"{key}\"");
+            Some((key, Self { document: self.document, name, table: Some(table), at, known: Vec::new() }))
+        });
+        tables.collect()
+    }
+
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
     }

@@ -33,7 +33,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are connections, grace, feed, producer, log
+            c.toml:2: conections is unknown; known here are connections, grace, feed, lanes, producer, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -48,10 +48,10 @@ colour = true
     check(
         "x = [",
         expect![[r#"
-        c.toml:1: unclosed array, expected `]`
-        c.toml:1: connections is missing; name the folder of the connection definitions
-        c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-        c.toml:1: x is unknown; known here are connections, grace, feed, producer, log"#]],
+            c.toml:1: unclosed array, expected `]`
+            c.toml:1: connections is missing; name the folder of the connection definitions
+            c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
+            c.toml:1: x is unknown; known here are connections, grace, feed, lanes, producer, log"#]],
     );
     check(
         "",
@@ -106,6 +106,13 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                         max_depth: 64,
                     },
                 },
+                lanes: LanesConfig {
+                    default: Serving {
+                        lane: Own,
+                        on_hold: Wait,
+                    },
+                    by_connection: {},
+                },
                 producer: ProducerConfig {
                     partitioning: RoundRobin,
                     compression: None,
@@ -151,6 +158,13 @@ default_read_subjects = ["integ:demo"]
                         max_bytes: 1048576,
                         max_depth: 64,
                     },
+                },
+                lanes: LanesConfig {
+                    default: Serving {
+                        lane: Own,
+                        on_hold: Wait,
+                    },
+                    by_connection: {},
                 },
                 producer: ProducerConfig {
                     partitioning: RoundRobin,

@@ -34,6 +34,7 @@ impl KafkaFeed {
 }
 
 impl Feed for KafkaFeed {
+    const CAN_REPLAY: bool = true;
     type Ticket = ConsumerTicket;
 
     fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<FeedRecord<ConsumerTicket>>>> {
@@ -56,5 +57,5 @@ fn record(record: ConsumedRecord) -> FeedRecord<ConsumerTicket> {
         Value::Null => Payload::Empty,
         Value::Oversized(bytes) => Payload::Oversized(bytes),
     };
-    FeedRecord { payload, headers: record.headers, ticket: record.ticket }
+    FeedRecord { payload, headers: record.headers, timestamp_ms: record.timestamp_ms, ticket: record.ticket }
 }

@@ -60,6 +60,7 @@ impl NdjsonFeed {
 }
 
 impl Feed for NdjsonFeed {
+    const CAN_REPLAY: bool = false;
     type Ticket = ();
 
     fn poll_records(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<FeedRecord<()>>>> {
@@ -117,7 +118,7 @@ fn record(line: Line, max_bytes: usize) -> FeedRecord<()> {
         Payload::Text(text) if text.is_empty() => Payload::Empty,
         other => other,
     };
-    FeedRecord { payload, headers, ticket: () }
+    FeedRecord { payload, headers, timestamp_ms: None, ticket: () }
 }
 
 type RecordHeaders = Vec<(Bytes, Bytes)>;

@@ -13,7 +13,11 @@ fn tells_the_last_error_until_the_cluster_answers() {
     assert!(state.all_brokers_down());
 
     log.failed(ErrorCode::from_number(-169), "SASL authentication failed");
-    assert_eq!(log.snapshot().status(), ConnectionStatus::Misconfigured);
+    let refused = log.snapshot();
+    assert_eq!(refused.status(), ConnectionStatus::Misconfigured);
+    assert!(refused.since() > state.since());
+    log.failed(ErrorCode::from_number(-169), "SASL authentication failed again");
+    assert_eq!(log.snapshot().since(), refused.since(), "since the first one");
     log.succeeded();
     let state = log.snapshot();
     assert_eq!((state.status(), state.last_error()), (ConnectionStatus::Connected, None));

@@ -19,6 +19,7 @@ fn report(publisher: u32, slot: u32) -> Report {
         offset: 0,
         timestamp_ms: -1,
         bytes: 1,
+        record: None,
     }
 }
 
@@ -38,7 +39,7 @@ fn each_publisher_gets_its_own_in_order_and_is_woken_once() {
     assert!(taken.is_empty());
 
     let nobody =
-        mailboxes.deliver(&[report(first, 1), report(first, 2), report(second, 7), report(first, 3)]);
+        mailboxes.deliver(&mut vec![report(first, 1), report(first, 2), report(second, 7), report(first, 3)]);
     assert_eq!(nobody, 0);
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     inbox.take(&mut taken, &waker);
@@ -53,7 +54,7 @@ fn reports_for_a_publisher_that_is_gone_are_counted() {
     mailboxes.close(gone);
     let (next, inbox) = mailboxes.open().unwrap();
     assert_ne!(gone, next, "never reused");
-    assert_eq!(mailboxes.deliver(&[report(gone, 1), report(gone, 2), report(next, 3)]), 2);
+    assert_eq!(mailboxes.deliver(&mut vec![report(gone, 1), report(gone, 2), report(next, 3)]), 2);
     let mut taken = Vec::new();
     inbox.take(&mut taken, Waker::noop());
     assert_eq!(slots(&taken), [3]);

@@ -58,7 +58,7 @@ fn replayable_round_robin() {
             compression.codec = none
             queue.buffering.max.messages = 101000
             queue.buffering.max.kbytes = 2097151
-            topic.metadata.propagation.max.ms = 30000
+            topic.metadata.propagation.max.ms = 10000
             partitioner = murmur2_random
             sticky.partitioning.linger.ms = 0
         "#]],

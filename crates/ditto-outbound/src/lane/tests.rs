@@ -4,13 +4,14 @@ use expect_test::{Expect, expect};
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tower::Service;
 
 use bytes::Bytes;
 
 use super::*;
 use crate::feed::Payload;
 use crate::intake::{FeedPolicy, InternalHeaders};
-use crate::leaf::Delivered;
+use crate::leaf::{Completing, Completion, Delivered, Enqueued};
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::recording::{Answer, RecordingLeaf, RecordingSink, VecFeed};
 use ditto_connection::Connection;
@@ -45,7 +46,7 @@ fn trusting() -> Intake {
 
 /// Runs a lane to its end; it must not wait for anything but its leaf.
 fn run<L: Leaf>(lane: Lane<VecFeed, L>) -> VecFeed {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(lane.run())
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(lane.run())
 }
 
 /// Each record as `topic/key`, each target's counts, each acknowledgement.
@@ -318,6 +319,10 @@ fn waits_for_the_leaf_without_spinning() {
     impl Completing for Never {
         fn poll_completions(&mut self, _: &mut Context<'_>, _: &mut Vec<Completion>) -> Poll<()> {
             Poll::Pending
+        }
+
+        fn trouble(&self) -> Option<DeliverError> {
+            None
         }
     }
     let connection = compile("c", json!([target("a", "_/_/things/twin/events", &["integ:r"])]), false);
