@@ -23,6 +23,7 @@ use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
+use crate::status::Status;
 
 /// Where connections publish to.
 #[derive(Debug, Clone, Default)]
@@ -114,13 +115,16 @@ impl App {
     /// # Errors
     /// The feed cannot be opened, or a client cannot be made.
     pub fn start(self, stop: &CancellationToken) -> Result<Running, AppError> {
+        let pool = ProducerPool::new();
         let mut running = Running {
-            pool: ProducerPool::new(),
+            status: Status::new(&pool),
+            pool,
             lanes: JoinSet::new(),
             report: Report::default(),
             grace: Grace::new(self.config.grace),
             stop: stop.clone(),
             acknowledgements: None,
+            watch: None,
         };
         info!(connections = self.connections.len(), "starting");
         match self.config.feed.clone() {
@@ -136,7 +140,7 @@ impl App {
                 let feed = NdjsonFeed::start(input, self.config.policy.limits.max_bytes, stop.clone())
                     .map_err(|error| file(&path, error))?;
                 let served: Vec<_> = self.connections.iter().collect();
-                let connections = self.drivers(&running.pool, &served, false)?;
+                let connections = self.drivers(&mut running, &served, false)?;
                 let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
                 running.add_lane("ndjson", compiled(&served), lane.counters());
                 let bound = running.bound();
@@ -163,6 +167,7 @@ impl App {
                 }
             }
         }
+        running.watch = Some(tokio::spawn(running.status.clone().watch()));
         Ok(running)
     }
 
@@ -197,7 +202,7 @@ impl App {
             .with_session_timeout(config.session_timeout)
             .with_max_value_bytes(self.config.policy.limits.max_bytes);
         let failed = |error| AppError::Client(format!("the feed of `{name}`"), error);
-        let drivers = self.drivers(&running.pool, &served, true)?;
+        let drivers = self.drivers(running, &served, true)?;
         let feed = KafkaFeed::new(Consumer::start(&settings).map_err(failed)?, running.stop.clone());
         let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), drivers, acknowledgements);
         running.add_lane(&name, compiled(&served), lane.counters());
@@ -216,22 +221,24 @@ impl App {
 
     fn drivers(
         &self,
-        pool: &ProducerPool,
+        running: &mut Running,
         served: &[&(Connection, Arc<CompiledConnection>)],
         can_replay: bool,
     ) -> Result<Vec<(Arc<CompiledConnection>, KafkaLeaf)>, AppError> {
-        let driver = |(connection, compiled): &&(Connection, Arc<CompiledConnection>)| {
+        let mut driver = |(connection, compiled): &&(Connection, Arc<CompiledConnection>)| {
             // What is dropped while it cannot be published must not be tried for ever.
             let delivery = if can_replay && compiled.on_hold() == OnHold::Wait {
                 Delivery::Replayable
             } else {
                 Delivery::best_effort()
             };
-            let leaf = KafkaLeaf::new(pool, self.producer(connection, delivery))
+            let settings = self.producer(connection, delivery);
+            running.status.add(compiled.clone(), settings.clone());
+            let leaf = KafkaLeaf::new(&running.pool, settings)
                 .map_err(|error| AppError::Client(format!("connection `{}`", connection.id()), error))?;
             Ok((compiled.clone(), leaf))
         };
-        served.iter().map(driver).collect()
+        served.iter().map(&mut driver).collect()
     }
 
     fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
@@ -264,9 +271,11 @@ pub struct Running {
     pool: ProducerPool,
     lanes: JoinSet<Result<(), AppError>>,
     report: Report,
+    status: Status,
     grace: Grace,
     stop: CancellationToken,
     acknowledgements: Option<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
 }
 
 /// What bounds the end of a lane.
@@ -341,6 +350,11 @@ impl Running {
         Ok(sink)
     }
 
+    /// How the connections stand.
+    pub fn status(&self) -> Status {
+        self.status.clone()
+    }
+
     /// What became of every signal so far.
     pub fn report(&self) -> Report {
         self.report.clone()
@@ -358,6 +372,9 @@ impl Running {
                 self.stop.cancel();
             }
             first = first.and(ended);
+        }
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
         }
         // Order matters: lanes hold sinks and publishers; with them gone the last records go out.
         if let Some(acknowledgements) = self.acknowledgements.take() {

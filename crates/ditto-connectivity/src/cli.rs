@@ -20,6 +20,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the service until its feed ends or it is told to stop (SIGINT, SIGTERM; a second one ends it at once).
+    ///
+    /// SIGUSR1 asks for its status: a line of JSON on stderr.
     Run(RunArgs),
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),

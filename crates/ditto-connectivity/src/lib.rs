@@ -13,6 +13,7 @@ mod publish;
 mod quickstart;
 mod report;
 mod run;
+mod status;
 mod telemetry;
 
 pub use self::{
@@ -26,5 +27,6 @@ pub use self::{
     program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},
+    status::{Standing, Status, Word},
     telemetry::{LogConfig, LogFormat},
 };

@@ -185,14 +185,17 @@ fn destined(token: u32, record: OwnedRecord) -> Destined {
 }
 
 fn deliver_error(error: &PublishError) -> DeliverError {
-    let refusal = Refusal { retriable: error.is_retriable() };
-    let kind = match error.scope() {
+    DeliverError::new(kind(error.scope(), error.is_retriable()), error.to_string())
+}
+
+fn kind(scope: Scope, retriable: bool) -> DeliverErrorKind {
+    let refusal = Refusal { retriable };
+    match scope {
         Scope::Record => DeliverErrorKind::Record(refusal),
         Scope::Target => DeliverErrorKind::Target(refusal),
         Scope::Connection => DeliverErrorKind::Connection(refusal),
         Scope::Producer => DeliverErrorKind::Producer(refusal),
-    };
-    DeliverError::new(kind, error.to_string())
+    }
 }
 
 /// The cluster of a connection (connection-model.md §3).
@@ -214,3 +217,6 @@ pub(crate) fn cluster_of(connection: &Connection) -> ClusterSettings {
         security: Security { tls, sasl },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use crate::app::{App, AppError};
 use crate::cli::RunArgs;
 use crate::config::{Config, FeedConfig};
 use crate::definitions::Definitions;
+use crate::report::Report;
+use crate::status::Status;
 use crate::{exit, telemetry};
 
 /// Runs the service, or only checks what it would run. The exit code.
@@ -59,6 +61,7 @@ async fn serve(app: App) -> u8 {
     info!("ready");
     // Watches for the whole life of the process: a second signal ends it at once.
     tokio::spawn(stop_on_signals(stop.clone()));
+    tokio::spawn(tell_status_on_signals(running.status(), running.report()));
     match running.finished().await {
         Ok(report) => {
             for line in report.to_string().lines() {
@@ -81,6 +84,23 @@ pub(crate) async fn stop_on_signals(stop: CancellationToken) {
     if terminated().await.is_ok() {
         error!("ended at once; what was in flight comes again from a replayable feed");
         std::process::exit(exit::INTERRUPTED.into());
+    }
+}
+
+/// Writes a line of JSON to stderr, whatever the format of the log, each time SIGUSR1 comes.
+#[expect(clippy::print_stderr, reason = "an answer, not a log line")]
+async fn tell_status_on_signals(status: Status, report: Report) {
+    #[cfg(unix)]
+    {
+        let asked = tokio::signal::unix::SignalKind::user_defined1();
+        match tokio::signal::unix::signal(asked) {
+            Ok(mut asked) => {
+                while asked.recv().await.is_some() {
+                    eprintln!("{}", status.line(&report));
+                }
+            }
+            Err(why) => warn!(%why, "SIGUSR1 is not watched"),
+        }
     }
 }
 

@@ -116,7 +116,9 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
         None => Box::new(sink.clone()),
     };
     let lane = Lane::new(feed, intake, vec![(compiled, leaf.clone())], acknowledgements);
-    // The leaf answers at once or never.
+    // The leaf answers at once or never. Whoever waits for an acknowledgement does so by the runtime's clock.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _entered = runtime.enter();
     match lane.run().now_or_never() {
         Some(feed) => assert_eq!(feed.settled.len(), signals.len()),
         None => assert_eq!(given["context"]["producer"]["mode"], "never"),

@@ -1,0 +1,232 @@
+//! How each connection stands, from facts: delivery reports, answers, errors. Never from "the client was made".
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ditto_kafka::{ClientState, ConnectionStatus, ProducerPool, ProducerSettings};
+use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
+use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+
+use crate::report::Report;
+
+/// The connections that run, and what tells how they stand.
+#[derive(Debug, Clone)]
+pub struct Status {
+    pool: ProducerPool,
+    outlets: Vec<Arc<Outlet>>,
+}
+
+/// A connection and its client.
+#[derive(Debug)]
+struct Outlet {
+    connection: Arc<CompiledConnection>,
+    settings: ProducerSettings,
+    is_probed: AtomicBool,
+}
+
+/// How something stands, in Ditto's word (`ConnectivityStatus`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The word.
+    pub word: Word,
+    /// Since when it has been so.
+    pub since: Option<SystemTime>,
+    /// Why, unless all is well.
+    pub reason: Option<String>,
+}
+
+/// Ditto's words for how something stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// It works.
+    Open,
+    /// Nothing has shown yet whether it works.
+    Unknown,
+    /// It does not work for now; nobody need do anything here.
+    Failed,
+    /// It does not work until somebody corrects a setting, here or at the brokers.
+    Misconfigured,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Misconfigured => "misconfigured",
+        })
+    }
+}
+
+/// How often it is looked at connections of which nothing is heard.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A connection that has records in flight and was not heard of for so long is asked; so is one that does not work.
+const QUIET: Duration = Duration::from_secs(2);
+/// An idle one that works.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Questions at a time: each takes a thread while it waits.
+const PROBES: usize = 16;
+
+impl Status {
+    pub(crate) fn new(pool: &ProducerPool) -> Self {
+        Self { pool: pool.clone(), outlets: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, connection: Arc<CompiledConnection>, settings: ProducerSettings) {
+        self.outlets.push(Arc::new(Outlet { connection, settings, is_probed: AtomicBool::new(false) }));
+    }
+
+    /// How each connection stands, by its id.
+    pub fn connections(&self) -> impl Iterator<Item = (&str, Standing)> {
+        self.outlets.iter().map(|outlet| {
+            let client = self.pool.client_state(&outlet.settings);
+            (outlet.connection.id(), standing(&outlet.connection, client.as_ref()))
+        })
+    }
+
+    /// Asks the clusters of connections of which nothing is heard, so that their standing is that of now. Never ends.
+    pub(crate) async fn watch(self) {
+        let permits = Arc::new(Semaphore::new(PROBES));
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            for outlet in &self.outlets {
+                let Some(client) = self.pool.client_state(&outlet.settings) else { continue };
+                if !is_due(&client, SystemTime::now()) || outlet.is_probed.swap(true, Ordering::Relaxed) {
+                    continue;
+                }
+                let (pool, outlet, permits) = (self.pool.clone(), Arc::clone(outlet), Arc::clone(&permits));
+                tokio::spawn(async move {
+                    let _permit = permits.acquire().await;
+                    let topic = outlet.connection.targets().iter().find_map(|target| target.fixed_topic());
+                    // The client remembers what came of it.
+                    let _answer = pool.probe(&outlet.settings, topic, TIMEOUT).await;
+                    outlet.is_probed.store(false, Ordering::Relaxed);
+                });
+            }
+        }
+    }
+
+    /// Everything in one line of JSON.
+    pub fn line(&self, report: &Report) -> String {
+        let connections = self.outlets.iter().map(|outlet| {
+            let client = self.pool.client_state(&outlet.settings);
+            let of_connection = standing(&outlet.connection, client.as_ref());
+            // What holds one target is none of another's business.
+            let of_all = standing_of_all(&outlet.connection, client.as_ref());
+            let targets = outlet.connection.targets().iter();
+            let mut said = described("id", outlet.connection.id(), &of_connection);
+            let of_target = |target: &Arc<CompiledTarget>| of_target(target, &of_all);
+            said.insert("targets".to_owned(), targets.map(of_target).collect());
+            Value::Object(said)
+        });
+        let lanes = report.lanes().map(|(name, counts)| {
+            json!({
+                "name": name, "received": counts.received, "unselected": counts.unselected,
+                "undecodable": reasons(&counts.undecodable), "acknowledgements": counts.acknowledgements,
+            })
+        });
+        json!({
+            "time": text(SystemTime::now()),
+            "connections": connections.collect::<Vec<_>>(),
+            "lanes": lanes.collect::<Vec<_>>(),
+        })
+        .to_string()
+    }
+}
+
+/// Whether a client is to be asked.
+fn is_due(client: &ClientState, now: SystemTime) -> bool {
+    let state = &client.connection;
+    let heard = state.last_success().and_then(|last| now.duration_since(last).ok());
+    match state.status() {
+        ConnectionStatus::Connected => {
+            let silence = if client.in_flight > 0 { QUIET } else { IDLE };
+            heard.is_none_or(|heard| heard >= silence)
+        }
+        _ => true,
+    }
+}
+
+/// Trouble with all of a connection comes first, then the first target that is on hold.
+fn standing(connection: &CompiledConnection, client: Option<&ClientState>) -> Standing {
+    let of_all = standing_of_all(connection, client);
+    let held = connection.targets().iter().find_map(|target| target.held().map(|held| (target, held)));
+    match (of_all.word, held) {
+        (Word::Open | Word::Unknown, Some((target, held))) => {
+            let standing = on_hold(&held);
+            let reason =
+                standing.reason.map(|reason| format!("target `{}`: {reason}", target.address_text()));
+            Standing { reason, ..standing }
+        }
+        _ => of_all,
+    }
+}
+
+/// Trouble with the client, then what holds the connection.
+fn standing_of_all(connection: &CompiledConnection, client: Option<&ClientState>) -> Standing {
+    let of_client = client.map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
+        let state = &client.connection;
+        let word = match state.status() {
+            ConnectionStatus::Connected => Word::Open,
+            ConnectionStatus::Failed => Word::Failed,
+            ConnectionStatus::Misconfigured => Word::Misconfigured,
+            _ => Word::Unknown,
+        };
+        let reason = state.last_error().map(|error| format!("{}: {}", error.code(), error.reason()));
+        Standing { word, since: state.since(), reason }
+    });
+    if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
+        return of_client;
+    }
+    connection.held().map_or(of_client, |held| on_hold(&held))
+}
+
+fn on_hold(held: &Held) -> Standing {
+    let word = match held.error.kind() {
+        DeliverErrorKind::Connection(refusal) if refusal.retriable => Word::Failed,
+        _ => Word::Misconfigured,
+    };
+    let reason = format!("{}; {}", held.error, held.error.kind().remedy());
+    Standing { word, since: Some(held.since), reason: Some(reason) }
+}
+
+fn of_target(target: &CompiledTarget, of_connection: &Standing) -> Value {
+    let standing = target.held().map_or_else(|| of_connection.clone(), |held| on_hold(&held));
+    let counts = target.counters().snapshot();
+    let mut said = described("address", target.address_text(), &standing);
+    said.insert("selected".to_owned(), counts.selected.into());
+    said.insert("published".to_owned(), counts.published.into());
+    said.insert("inFlight".to_owned(), counts.in_flight().into());
+    said.insert("dropped".to_owned(), reasons(&counts.dropped));
+    said.insert("failed".to_owned(), reasons(&counts.failed));
+    Value::Object(said)
+}
+
+fn described(key: &str, name: &str, standing: &Standing) -> Map<String, Value> {
+    let mut said = Map::new();
+    said.insert(key.to_owned(), name.into());
+    said.insert("status".to_owned(), standing.word.to_string().into());
+    if let Some(since) = standing.since {
+        said.insert("since".to_owned(), text(since).into());
+    }
+    if let Some(reason) = &standing.reason {
+        said.insert("reason".to_owned(), reason.as_str().into());
+    }
+    said
+}
+
+/// Reasons that have occurred.
+fn reasons(counts: &[(&'static str, u64)]) -> Value {
+    counts.iter().filter(|(_, n)| *n > 0).map(|(reason, n)| ((*reason).to_owned(), Value::from(*n))).collect()
+}
+
+/// RFC 3339, in seconds.
+fn text(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.0}"))
+}
