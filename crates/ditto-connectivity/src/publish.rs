@@ -163,6 +163,10 @@ impl Completing for KafkaLeaf {
         polled.map(|_| ())
     }
 
+    fn take_back(&mut self) {
+        self.publisher.condemn();
+    }
+
     fn trouble(&self) -> Option<DeliverError> {
         let state = self.publisher.connection_state();
         state.last_error().map(|error| {

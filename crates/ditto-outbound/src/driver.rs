@@ -68,6 +68,69 @@ impl<L: Leaf> Driver<L> {
         }
     }
 
+    pub(crate) fn connection(&self) -> &Arc<CompiledConnection> {
+        &self.connection
+    }
+
+    /// Whether everything that it was given has left it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+            && self.again.is_empty()
+            && self.holds.is_empty()
+            && self.at_leaf(Scope::Connection) == 0
+    }
+
+    /// Nobody waits any longer: the leaf gives back what it can, and what has not reached it goes to `heir`, or is dropped
+    /// if that has no target with the same address.
+    pub(crate) fn give_up<T>(&mut self, mut heir: Option<&mut Self>, settlement: &mut Settlement<T>) {
+        self.deliver.take_back();
+        let mut left: Vec<Parked> = self.waiting.drain(..).map(Parked::Mapped).collect();
+        left.extend(std::mem::take(&mut self.again).into_values());
+        for (scope, hold) in std::mem::take(&mut self.holds) {
+            self.set_held(scope, None);
+            left.extend(hold.into_parked().into_values());
+        }
+        for parked in left {
+            leave(parked, heir.as_deref_mut(), settlement);
+        }
+    }
+
+    /// Settles what has completed after [`Self::give_up`]; what was not published goes the same way.
+    pub(crate) fn take_last<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut heir: Option<&mut Self>,
+        settlement: &mut Settlement<T>,
+    ) -> bool {
+        if self.deliver.poll_completions(cx, &mut self.completions).is_pending() {
+            return false;
+        }
+        for Completion { token, result } in std::mem::take(&mut self.completions) {
+            let Some((_, target)) = settlement.record(token) else { continue };
+            if let Some(at_leaf) = self.at_leaf.get_mut(self.place(target)) {
+                *at_leaf = at_leaf.saturating_sub(1);
+            }
+            match result {
+                Ok(delivered) => settlement.complete(token, Ok(delivered)),
+                Err(Undelivered { record: Some(record), .. }) => {
+                    leave(Parked::Destined(record), heir.as_deref_mut(), settlement);
+                }
+                Err(Undelivered { error, record: None }) => settlement.complete(token, Err(error)),
+            }
+        }
+        true
+    }
+
+    /// The place of a target in the definition: its own, or that of the same address if it is of an earlier definition.
+    fn place(&self, target: &CompiledTarget) -> usize {
+        let is_own = self.target(target.index()).is_some_and(|own| std::ptr::eq(&**own, target));
+        if is_own { target.index() } else { self.place_of_address(target).unwrap_or(usize::MAX) }
+    }
+
+    fn place_of_address(&self, target: &CompiledTarget) -> Option<usize> {
+        self.connection.targets().iter().position(|own| own.address_text() == target.address_text())
+    }
+
     /// Whether a signal still waits for room: order forbids the next one to overtake it.
     pub(crate) fn is_blocked(&self) -> bool {
         !self.waiting.is_empty()
@@ -121,8 +184,10 @@ impl<L: Leaf> Driver<L> {
     fn enqueue<T>(&mut self, parked: Parked, room: Result<(), DeliverError>, settlement: &mut Settlement<T>) {
         let token = parked.token();
         let index = match &parked {
-            Parked::Mapped(mapped) => mapped.target.index(),
-            Parked::Destined(_) => settlement.record(token).map_or(0, |(_, target)| target.index()),
+            Parked::Mapped(mapped) => self.place(&mapped.target),
+            Parked::Destined(_) => {
+                settlement.record(token).map_or(usize::MAX, |(_, target)| self.place(target))
+            }
         };
         let enqueued = room.and_then(|()| match parked {
             Parked::Mapped(mapped) => self.deliver.call(mapped).into_output(),
@@ -159,7 +224,7 @@ impl<L: Leaf> Driver<L> {
         let mut completions = std::mem::take(&mut self.completions);
         for Completion { token, result } in completions.drain(..) {
             let Some((_, target)) = settlement.record(token) else { continue };
-            let index = target.index();
+            let index = self.place(target);
             if let Some(at_leaf) = self.at_leaf.get_mut(index) {
                 *at_leaf = at_leaf.saturating_sub(1);
             }
@@ -183,7 +248,7 @@ impl<L: Leaf> Driver<L> {
         let Some((order, target)) = settlement.record(token) else { return };
         let settling = Settling::of(error.kind(), target.fixed_topic().is_some(), self.can_replay);
         let scope = match settling {
-            Settling::HoldTarget => Scope::Target(target.index()),
+            Settling::HoldTarget => Scope::Target(self.place(target)),
             Settling::HoldConnection => Scope::Connection,
             Settling::Again | Settling::Final => {
                 self.tried(token, None);
@@ -274,7 +339,7 @@ impl<L: Leaf> Driver<L> {
             at += 1;
         }
         while let Some((token, target)) = self.peek(settlement) {
-            let index = target.index();
+            let index = self.place(target);
             let holding = self.holds.iter().position(|(scope, _)| match scope {
                 Scope::Connection => true,
                 Scope::Target(held) => *held == index,
@@ -396,6 +461,18 @@ impl<L: Leaf> Driver<L> {
                 }
             }
         }
+    }
+}
+
+/// Hands a record on to the driver that comes after, or drops it.
+fn leave<L: Leaf, T>(parked: Parked, heir: Option<&mut Driver<L>>, settlement: &mut Settlement<T>) {
+    let token = parked.token();
+    let Some((order, target)) = settlement.record(token) else { return };
+    match heir {
+        Some(heir) if heir.place_of_address(target).is_some() => {
+            heir.again.insert(order, parked);
+        }
+        _ => settlement.drop_record(token, DropReason::Closed),
     }
 }
 

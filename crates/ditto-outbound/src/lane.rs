@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::warn;
 
 use crate::acknowledge::AcknowledgementSink;
+use crate::control::{Change, LaneControl, Leaving};
 use crate::counters::LaneCounters;
 use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
@@ -31,6 +33,10 @@ pub struct Lane<F: Feed, L> {
     intake: Intake,
     router: Router,
     drivers: Vec<Driver<L>>,
+    /// Drivers of connections that were closed or changed, with something in flight.
+    leaving: Vec<Leaving<L>>,
+    control: LaneControl<L>,
+    changes: mpsc::UnboundedReceiver<Change<L>>,
     settlement: Settlement<F::Ticket>,
     counters: Arc<LaneCounters>,
     /// Records of the feed that are not routed yet.
@@ -55,12 +61,16 @@ where
         acknowledgements: Box<dyn AcknowledgementSink>,
     ) -> Self {
         let counters = Arc::new(LaneCounters::default());
+        let (control, changes) = LaneControl::new();
         let driver = |(connection, leaf)| Driver::new(connection, leaf, F::CAN_REPLAY);
         Self {
             feed,
             intake,
             router: Router::new(connections.iter().map(|(connection, _)| connection.clone()).collect()),
             drivers: connections.into_iter().map(driver).collect(),
+            leaving: Vec::new(),
+            control,
+            changes,
             settlement: Settlement::new(acknowledgements, counters.clone()),
             counters,
             records: Vec::new().into_iter(),
@@ -73,6 +83,11 @@ where
     /// The lane's counters; those of a target are at the compiled target.
     pub fn counters(&self) -> Arc<LaneCounters> {
         self.counters.clone()
+    }
+
+    /// Changes what the lane serves.
+    pub fn control(&self) -> LaneControl<L> {
+        self.control.clone()
     }
 
     /// Runs until the feed has ended and everything in flight has settled, then gives the feed back.
@@ -89,9 +104,12 @@ where
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let mut progress = false;
+            progress |= self.take_change(cx);
             for driver in &mut self.drivers {
                 progress |= driver.take_completions(cx, &mut self.settlement);
-                progress |= driver.deliver(cx, &mut self.settlement);
+                if !self.leaving.iter().any(|leaving| leaving.holds_up(driver)) {
+                    progress |= driver.deliver(cx, &mut self.settlement);
+                }
             }
             progress |= self.take_records(cx).is_ready();
             if !self.settlement.settled().is_empty() {
@@ -109,9 +127,10 @@ where
 
     /// Sees to what is due, else has the lane woken when something will be. Whether anything was due.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let tries = self.drivers.iter().filter_map(Driver::next_try).min();
+        let tries = self.drivers.iter().filter_map(Driver::next_try);
+        let looks = self.leaving.iter().filter_map(Leaving::next_look);
         let deadline = self.settlement.next_deadline();
-        let Some(next) = tries.into_iter().chain(deadline).min() else { return false };
+        let Some(next) = tries.chain(looks).chain(deadline).min() else { return false };
         let at = tokio::time::Instant::from_std(next);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if timer.deadline() != at {
@@ -147,9 +166,26 @@ where
         Poll::Ready(())
     }
 
-    /// Whether a signal of the feed still waits for room: order forbids to overtake it.
+    /// Whether a signal of the feed still waits for room, or for the signals of an earlier definition: order forbids to
+    /// overtake them.
     fn is_blocked(&self) -> bool {
-        self.drivers.iter().any(Driver::is_blocked)
+        let waits = |driver| self.leaving.iter().any(|leaving| leaving.holds_up(driver));
+        self.drivers.iter().any(|driver| driver.is_blocked() || waits(driver))
+    }
+
+    /// Takes on a change, at most one at a time: what it replaces has to leave first. Whether there was anything to do.
+    fn take_change(&mut self, cx: &mut Context<'_>) -> bool {
+        let Self { leaving, drivers, settlement, .. } = self;
+        let before = leaving.len();
+        leaving.retain_mut(|leaving| leaving.poll(cx, drivers, settlement).is_pending());
+        let has_left = leaving.len() < before;
+        if !self.leaving.is_empty() {
+            return has_left;
+        }
+        let Poll::Ready(Some(change)) = self.changes.poll_recv(cx) else { return has_left };
+        self.leaving.extend(change.apply(&mut self.drivers, F::CAN_REPLAY));
+        self.router = Router::new(self.drivers.iter().map(|driver| driver.connection().clone()).collect());
+        true
     }
 
     fn route(&mut self, record: FeedRecord<F::Ticket>, cx: &mut Context<'_>) {

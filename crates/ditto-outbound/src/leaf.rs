@@ -177,6 +177,10 @@ pub trait Completing {
     /// Appends what has completed; `Ready` if there was something, else the waker is stored.
     fn poll_completions(&mut self, cx: &mut Context<'_>, completions: &mut Vec<Completion>) -> Poll<()>;
 
+    /// Nobody waits any longer for what the leaf has: each record completes soon, published or given back, and what is
+    /// given back is not published later.
+    fn take_back(&mut self);
+
     /// What ails the way to the brokers right now, if it is known: the answer to a requester who waits for a record
     /// that is still being tried.
     fn trouble(&self) -> Option<DeliverError>;
@@ -185,6 +189,10 @@ pub trait Completing {
 impl<T, S: Completing> Completing for Staged<T, S> {
     fn poll_completions(&mut self, cx: &mut Context<'_>, completions: &mut Vec<Completion>) -> Poll<()> {
         self.inner_mut().poll_completions(cx, completions)
+    }
+
+    fn take_back(&mut self) {
+        self.inner_mut().take_back();
     }
 
     fn trouble(&self) -> Option<DeliverError> {

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod address;
 mod authorize;
+mod control;
 mod counters;
 mod driver;
 mod feed;
@@ -26,6 +27,7 @@ mod target;
 pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 pub use self::{
     acknowledge::{AcknowledgementSink, NoAcknowledgements},
+    control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
     feed::{Feed, FeedRecord, Payload},
     hold::{Held, OnHold, Settling},

@@ -13,7 +13,7 @@ use tower::Service;
 use crate::acknowledge::AcknowledgementSink;
 use crate::feed::{Feed, FeedRecord, Payload};
 use crate::leaf::{Completing, Completion, Delivered, Destined, Enqueued, Undelivered};
-use crate::outcome::DeliverError;
+use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 
 /// How a [`RecordingLeaf`] answers a record.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub enum Answer {
     Fail(DeliverError),
     /// The call itself fails.
     Refuse(DeliverError),
-    /// It is taken and nothing is ever heard of it.
+    /// It is taken and nothing is ever heard of it, unless it is taken back.
     Silence,
 }
 
@@ -49,6 +49,8 @@ struct State {
     answer: Box<dyn FnMut(&Destined) -> Answer + Send>,
     sent: Vec<Sent>,
     due: Vec<Completion>,
+    /// Those of which nothing is heard, in case that they are taken back.
+    silent: Vec<Completion>,
     window: usize,
     /// Decides which completion comes next, and when none comes yet.
     seed: u64,
@@ -67,6 +69,7 @@ impl RecordingLeaf {
             answer: Box::new(answer),
             sent: Vec::new(),
             due: Vec::new(),
+            silent: Vec::new(),
             window: usize::MAX,
             seed: 0,
         };
@@ -128,7 +131,14 @@ impl Service<Destined> for RecordingLeaf {
                 let record = Some(Box::new(record));
                 return ready(Ok(Enqueued::Refused(Undelivered { error, record })));
             }
-            Answer::Silence => return ready(Ok(Enqueued::Queued(record.into_written()))),
+            Answer::Silence => {
+                let error =
+                    DeliverError::new(DeliverErrorKind::Producer(Refusal { retriable: true }), "taken back");
+                let token = record.token;
+                let result = Err(Undelivered { error, record: Some(Box::new(record.clone())) });
+                state.silent.push(Completion { token, result });
+                return ready(Ok(Enqueued::Queued(record.into_written())));
+            }
             Answer::Fail(error) => Err(Undelivered { error, record: Some(Box::new(record.clone())) }),
             Answer::Deliver(delivered) => {
                 let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
@@ -164,6 +174,12 @@ impl Completing for RecordingLeaf {
             completions.push(completion);
         }
         Poll::Ready(())
+    }
+
+    fn take_back(&mut self) {
+        let mut state = self.state();
+        let silent = std::mem::take(&mut state.silent);
+        state.due.extend(silent);
     }
 
     fn trouble(&self) -> Option<DeliverError> {

@@ -321,6 +321,8 @@ fn waits_for_the_leaf_without_spinning() {
             Poll::Pending
         }
 
+        fn take_back(&mut self) {}
+
         fn trouble(&self) -> Option<DeliverError> {
             None
         }
