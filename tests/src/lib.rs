@@ -10,5 +10,6 @@ pub mod broker;
 pub mod campaign;
 pub mod conformance;
 pub mod corpus;
+pub mod proxy;
 pub mod service;
 pub mod topics;
