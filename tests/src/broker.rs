@@ -45,6 +45,17 @@ pub struct Listeners {
     pub sasl_ssl: String,
     /// Login and TLS, with a certificate for another host: clients must refuse it.
     pub wrong_name: String,
+    /// Login without encryption, for clients that reach the broker through a [`Proxy`](crate::proxy::Proxy).
+    pub proxied: Proxied,
+}
+
+/// A listener that sends its clients to another port, where a proxy has to listen.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Proxied {
+    /// `host:port` where the broker listens.
+    pub listens: String,
+    /// `host:port` that clients are told.
+    pub advertised: String,
 }
 
 impl Broker {
