@@ -64,10 +64,18 @@ impl Broker {
     /// # Errors
     /// If there is none: a test that needs a broker fails without one.
     pub fn of_this_run() -> anyhow::Result<Self> {
+        Self::read(&Self::state_file()?)
+    }
+
+    /// The `broker.json` of this run.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn state_file() -> anyhow::Result<PathBuf> {
         let file = std::env::var_os(BROKER_VARIABLE).with_context(|| {
             format!("{BROKER_VARIABLE} is not set: run the tests with `cargo xtask test`")
         })?;
-        Self::read(Path::new(&file))
+        Ok(file.into())
     }
 
     /// Reads a `broker.json`.
