@@ -45,6 +45,17 @@ pub struct Listeners {
     pub sasl_ssl: String,
     /// Login and TLS, with a certificate for another host: clients must refuse it.
     pub wrong_name: String,
+    /// Login without encryption, for clients that reach the broker through a [`Proxy`](crate::proxy::Proxy).
+    pub proxied: Proxied,
+}
+
+/// A listener that sends its clients to another port, where a proxy has to listen.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Proxied {
+    /// `host:port` where the broker listens.
+    pub listens: String,
+    /// `host:port` that clients are told.
+    pub advertised: String,
 }
 
 impl Broker {
@@ -53,10 +64,18 @@ impl Broker {
     /// # Errors
     /// If there is none: a test that needs a broker fails without one.
     pub fn of_this_run() -> anyhow::Result<Self> {
+        Self::read(&Self::state_file()?)
+    }
+
+    /// The `broker.json` of this run.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn state_file() -> anyhow::Result<PathBuf> {
         let file = std::env::var_os(BROKER_VARIABLE).with_context(|| {
             format!("{BROKER_VARIABLE} is not set: run the tests with `cargo xtask test`")
         })?;
-        Self::read(Path::new(&file))
+        Ok(file.into())
     }
 
     /// Reads a `broker.json`.

@@ -10,5 +10,7 @@ pub mod broker;
 pub mod campaign;
 pub mod conformance;
 pub mod corpus;
+pub mod process;
+pub mod proxy;
 pub mod service;
 pub mod topics;

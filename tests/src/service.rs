@@ -11,6 +11,8 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::process;
+
 /// A folder with a configuration, connection definitions and input, and the program to run there.
 #[derive(Debug)]
 pub struct Setup {
@@ -163,9 +165,7 @@ impl Service {
     /// It gets none within two minutes.
     pub fn wait_for_partitions(&self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let is_assigned =
-            |line: &str| line.contains("kafka partitions assigned") && !line.ends_with("partitions=0");
-        while !self.log()?.lines().any(is_assigned) {
+        while self.partitions()?.0 == 0 {
             ensure!(start.elapsed() < LIMIT, "no partition is assigned:\n{}", self.log()?);
             thread::sleep(Duration::from_millis(20));
         }
@@ -177,9 +177,46 @@ impl Service {
     /// # Errors
     /// It does not end within two minutes.
     pub fn stop(self) -> anyhow::Result<Ended> {
-        let pid = self.child.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "kill failed");
+        process::signal(self.pid(), "TERM")?;
         self.ended()
+    }
+
+    /// Kills it at once, and proves it.
+    ///
+    /// # Errors
+    /// It had ended by itself.
+    pub fn kill(self) -> anyhow::Result<Ended> {
+        process::signal(self.pid(), "KILL")?;
+        let ended = self.ended()?;
+        ensure!(
+            ended.code.is_none(),
+            "it ended with code {:?} before it was killed:\n{}",
+            ended.code,
+            ended.stderr
+        );
+        Ok(ended)
+    }
+
+    /// Fails if it has ended.
+    ///
+    /// # Errors
+    /// It has; the log is a part of the error.
+    pub fn expect_running(&self) -> anyhow::Result<()> {
+        ensure!(!process::has_ended(self.pid()), "the service has ended:\n{}", self.log()?);
+        Ok(())
+    }
+
+    /// How many partitions it was assigned, and how many were revoked, so far.
+    ///
+    /// # Errors
+    /// As [`Self::log`].
+    pub fn partitions(&self) -> anyhow::Result<(usize, usize)> {
+        let log = self.log()?;
+        let sum = |text: &str| -> usize {
+            let lines = log.lines().filter(|line| line.contains(text));
+            lines.filter_map(|line| line.rsplit_once("partitions=")?.1.parse::<usize>().ok()).sum()
+        };
+        Ok((sum("kafka partitions assigned"), sum("kafka partitions revoked")))
     }
 
     /// Waits for its end.

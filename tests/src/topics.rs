@@ -202,17 +202,39 @@ impl Broker {
     /// # Errors
     /// The broker does not answer.
     pub fn lag(&self, topic: &str, group: &str) -> anyhow::Result<i64> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let mut lag = 0;
+        for (partition, offset) in self.committed(topic, group)?.into_iter().enumerate() {
+            let (low, high) = consumer.fetch_watermarks(topic, i32::try_from(partition)?, TIMEOUT)?;
+            lag += high - offset.unwrap_or(low);
+        }
+        Ok(lag)
+    }
+
+    /// What a group has committed of each partition of a topic.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn committed(&self, topic: &str, group: &str) -> anyhow::Result<Vec<Option<i64>>> {
         let consumer: BaseConsumer = self.client().set("group.id", group).create()?;
         let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
         let partitions = metadata.topics().first().context("no metadata of the topic")?.partitions().len();
         let mut list = TopicPartitionList::new();
         list.add_partition_range(topic, 0, i32::try_from(partitions)? - 1);
-        let mut lag = 0;
-        for element in consumer.committed_offsets(list, TIMEOUT)?.elements() {
-            let (low, high) = consumer.fetch_watermarks(topic, element.partition(), TIMEOUT)?;
-            lag += high - element.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(low);
-        }
-        Ok(lag)
+        let committed = consumer.committed_offsets(list, TIMEOUT)?;
+        let offsets = committed.elements().into_iter().map(|it| it.offset().to_raw().filter(|it| *it >= 0));
+        Ok(offsets.collect())
+    }
+
+    /// How many brokers answer for the cluster.
+    ///
+    /// # Errors
+    /// None does.
+    pub fn count_brokers(&self) -> anyhow::Result<usize> {
+        let consumer: BaseConsumer = self.client().create()?;
+        let brokers = consumer.fetch_metadata(None, Duration::from_secs(5))?.brokers().len();
+        ensure!(brokers > 0, "the cluster has no broker");
+        Ok(brokers)
     }
 
     /// Everything a topic holds, by assignment: as [`Self::consume`], and quicker with many records.

@@ -1,21 +1,28 @@
 //! Short campaigns; `cargo xtask campaign` runs longer ones.
 
-use ditto_tests::campaign::{self, Plan};
+use ditto_tests::campaign::{self, Faults, Plan};
 
-fn run(plan: &Plan) -> anyhow::Result<()> {
+fn run(seed: u64, faults: Faults) -> anyhow::Result<()> {
+    let plan = Plan { seed, faults, rate: 3_000, logs: None };
     let mut told = Vec::new();
-    let outcome = campaign::run(plan, env!("CARGO_BIN_EXE_service"), |text| told.push(text))?;
-    assert!(outcome.is_good(plan), "{outcome:?}\n{}", told.join("\n"));
+    let outcome = campaign::run(&plan, env!("CARGO_BIN_EXE_service"), |text| told.push(text))?;
+    assert!(outcome.is_good(&plan), "{outcome:?}\n{}", told.join("\n"));
     assert!(outcome.signals > 1_000, "{outcome:?}");
     Ok(())
 }
 
 #[test]
 fn five_kills_lose_nothing() -> anyhow::Result<()> {
-    run(&Plan { seed: 11, kills: 5, stops: 0, rebalances: 1, rate: 3_000 })
+    run(11, Faults { kills: 5, rebalances: 1, ..Faults::default() })
 }
 
 #[test]
 fn stops_repeat_nothing() -> anyhow::Result<()> {
-    run(&Plan { seed: 12, kills: 0, stops: 3, rebalances: 0, rate: 3_000 })
+    run(12, Faults { stops: 3, ..Faults::default() })
+}
+
+/// The only one that goes through the proxy: its port is one for the whole broker.
+#[test]
+fn trouble_of_the_network_loses_nothing() -> anyhow::Result<()> {
+    run(13, Faults { network: 3, ..Faults::default() })
 }

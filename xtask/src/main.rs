@@ -32,7 +32,7 @@ enum Xtask {
     Fuzz(fuzz::Args),
     /// Run the benchmarks against a real Kafka broker of their own
     Bench(programs::BenchArgs),
-    /// Kill the service while it works, against a real Kafka broker of its own, and count what was lost
+    /// Make things go wrong while the service works, against a real Kafka broker of its own, and count what was lost
     #[command(disable_help_flag = true)]
     Campaign(programs::CampaignArgs),
     /// Start, stop or look at a real one-node Kafka broker

@@ -25,30 +25,29 @@ pub struct Verdict {
     pub findings: Vec<String>,
 }
 
-/// Judges the records of each target, partition by partition in the order of offsets.
-pub(super) fn judge(sent: &Sent, outputs: &[(Target, Vec<Consumed>)], name: &str) -> Verdict {
-    let mut verdict = Verdict::default();
-    for (target, records) in outputs {
+impl Verdict {
+    /// Judges the records of a target, partition by partition in the order of offsets.
+    pub(super) fn add(&mut self, sent: &Sent, target: Target, records: &[Consumed], name: &str) {
         let mut seen = BTreeMap::<Signal, usize>::new();
         let mut latest = BTreeMap::<(i32, usize), u64>::new();
         for record in records {
             let at = format!("{}[{}]@{}", target.topic(name), record.partition, record.offset);
-            let Some(signal) = written(sent, *target, record) else {
-                verdict.phantom += 1;
-                verdict.findings.push(format!("{at}: nobody wrote {} so", record.header("correlation-id")));
+            let Some(signal) = written(sent, target, record) else {
+                self.phantom += 1;
+                self.findings.push(format!("{at}: nobody wrote {} so", record.header("correlation-id")));
                 continue;
             };
             let times = seen.entry(signal).or_default();
             *times += 1;
             if *times > 1 {
-                verdict.duplicates += 1;
+                self.duplicates += 1;
                 continue;
             }
             // A bare topic spreads a thing over partitions: after a crash its turns begin elsewhere.
             let last = latest.entry((record.partition, signal.thing)).or_default();
-            if *target != Target::Bare && signal.revision < *last {
-                verdict.reordered += 1;
-                verdict.findings.push(format!(
+            if target != Target::Bare && signal.revision < *last {
+                self.reordered += 1;
+                self.findings.push(format!(
                     "{at}: revision {} of thing {} after {last}",
                     signal.revision, signal.thing
                 ));
@@ -57,12 +56,11 @@ pub(super) fn judge(sent: &Sent, outputs: &[(Target, Vec<Consumed>)], name: &str
         }
         for signal in sent.acknowledged.iter().filter(|signal| signal.is_readable()) {
             if !seen.contains_key(signal) {
-                verdict.lost += 1;
-                verdict.findings.push(format!("{}: {signal:?} is lost", target.topic(name)));
+                self.lost += 1;
+                self.findings.push(format!("{}: {signal:?} is lost", target.topic(name)));
             }
         }
     }
-    verdict
 }
 
 /// The signal of a record that is as it must be.
@@ -106,9 +104,9 @@ mod tests {
         let judged = |order: &[usize], change: fn(&mut Consumed)| {
             let mut records: Vec<_> = order.iter().map(|at| record(signals[*at], Target::Key, 0)).collect();
             records.last_mut().into_iter().for_each(change);
-            let Verdict { lost, phantom, reordered, duplicates, .. } =
-                judge(&sent, &[(Target::Key, records)], "t");
-            [lost, phantom, reordered, duplicates]
+            let mut verdict = Verdict::default();
+            verdict.add(&sent, Target::Key, &records, "t");
+            [verdict.lost, verdict.phantom, verdict.reordered, verdict.duplicates]
         };
         assert_eq!(judged(&[0, 1, 2, 3], |_| ()), [0, 0, 0, 0]);
         assert_eq!(judged(&[0, 1, 3], |_| ()), [1, 0, 0, 0]);
@@ -119,7 +117,8 @@ mod tests {
         assert_eq!(judged(&[0, 1, 2, 3], |last| last.headers.clear()), [1, 1, 0, 0]);
         let unreadable = Signal { thing: 3, revision: 7 };
         let sent = Sent { seed: 1, acknowledged: [unreadable].into(), ..Sent::default() };
-        let verdict = judge(&sent, &[(Target::Key, vec![record(unreadable, Target::Key, 0)])], "t");
+        let mut verdict = Verdict::default();
+        verdict.add(&sent, Target::Key, &[record(unreadable, Target::Key, 0)], "t");
         assert_eq!((verdict.lost, verdict.phantom), (0, 1));
     }
 }

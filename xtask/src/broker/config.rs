@@ -50,10 +50,12 @@ pub(crate) fn write(dir: &StateDir, ports: &Ports, certificates: &Certificates) 
 
 fn server_properties(data: &Path, ports: &Ports, certificates: &Certificates) -> String {
     let listeners = ports.listeners();
-    let clients = format!(
-        "PLAINTEXT://{},SASL_PLAINTEXT://{},SASL_SSL://{},WRONG_NAME://{}",
-        listeners.plaintext, listeners.sasl_plaintext, listeners.sasl_ssl, listeners.wrong_name
-    );
+    let clients = |proxied: &str| {
+        format!(
+            "PLAINTEXT://{},SASL_PLAINTEXT://{},SASL_SSL://{},WRONG_NAME://{},PROXIED://{proxied}",
+            listeners.plaintext, listeners.sasl_plaintext, listeners.sasl_ssl, listeners.wrong_name
+        )
+    };
     let controller = format!("127.0.0.1:{}", ports.controller);
     let mut text = format!(
         "\
@@ -61,9 +63,9 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
 controller.listener.names=CONTROLLER
-listeners={clients},CONTROLLER://{controller}
-advertised.listeners={clients}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,WRONG_NAME:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners={listens},CONTROLLER://{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,WRONG_NAME:SASL_SSL,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 log.dirs={data}
@@ -80,9 +82,11 @@ num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=8388608
 ",
+        listens = clients(&listeners.proxied.listens),
+        advertised = clients(&listeners.proxied.advertised),
         data = data.display(),
     );
-    for listener in ["sasl_plaintext", "sasl_ssl", "wrong_name"] {
+    for listener in ["sasl_plaintext", "sasl_ssl", "wrong_name", "proxied"] {
         text.push_str(&logins(listener));
     }
     text.push_str(&key_store("sasl_ssl", &certificates.broker));
@@ -125,7 +129,15 @@ mod tests {
 
     #[test]
     fn every_listener_has_its_port_and_its_certificate() {
-        let ports = Ports { plaintext: 1, sasl_plaintext: 2, sasl_ssl: 3, wrong_name: 4, controller: 5 };
+        let ports = Ports {
+            plaintext: 1,
+            sasl_plaintext: 2,
+            sasl_ssl: 3,
+            wrong_name: 4,
+            controller: 5,
+            proxied: 6,
+            advertised: 7,
+        };
         let certificates = Certificates {
             ca: PathBuf::from("/ssl/ca.pem"),
             broker: PathBuf::from("/ssl/right.p12"),
@@ -133,9 +145,9 @@ mod tests {
         };
         let text = server_properties(Path::new("/data"), &ports, &certificates);
         let has = |line: &str| assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
-        has(
-            "advertised.listeners=PLAINTEXT://127.0.0.1:1,SASL_PLAINTEXT://127.0.0.1:2,SASL_SSL://127.0.0.1:3,WRONG_NAME://127.0.0.1:4",
-        );
+        let others = "PLAINTEXT://127.0.0.1:1,SASL_PLAINTEXT://127.0.0.1:2,SASL_SSL://127.0.0.1:3,WRONG_NAME://127.0.0.1:4";
+        has(&format!("listeners={others},PROXIED://127.0.0.1:6,CONTROLLER://127.0.0.1:5"));
+        has(&format!("advertised.listeners={others},PROXIED://127.0.0.1:7"));
         has("listener.name.sasl_ssl.ssl.keystore.location=/ssl/right.p12");
         has("listener.name.wrong_name.ssl.keystore.location=/ssl/wrong.p12");
         has("auto.create.topics.enable=false");

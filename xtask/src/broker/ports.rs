@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Context;
 
-use super::state::Listeners;
+use super::state::{Listeners, Proxied};
 
-/// One port for each listener of the broker.
+/// One port for each listener of the broker, and the one that a proxy takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ports {
     pub(crate) plaintext: u16,
@@ -14,19 +14,31 @@ pub(crate) struct Ports {
     pub(crate) sasl_ssl: u16,
     pub(crate) wrong_name: u16,
     pub(crate) controller: u16,
+    /// Where the broker listens for what a proxy forwards.
+    pub(crate) proxied: u16,
+    /// What it tells the clients of that listener: the broker leaves this port to the proxy.
+    pub(crate) advertised: u16,
 }
 
 impl Ports {
-    /// Ports that are free now: all five are held at once, so that they differ, then released.
+    /// Ports that are free now: all of them are held at once, so that they differ, then released.
     pub(crate) fn free() -> anyhow::Result<Self> {
         let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1");
-        let held = [bind()?, bind()?, bind()?, bind()?, bind()?];
-        let [a, b, c, d, e] =
+        let held = [bind()?, bind()?, bind()?, bind()?, bind()?, bind()?, bind()?];
+        let [a, b, c, d, e, f, g] =
             held.each_ref().map(|listener| listener.local_addr().map(|address| address.port()));
-        Ok(Self { plaintext: a?, sasl_plaintext: b?, sasl_ssl: c?, wrong_name: d?, controller: e? })
+        Ok(Self {
+            plaintext: a?,
+            sasl_plaintext: b?,
+            sasl_ssl: c?,
+            wrong_name: d?,
+            controller: e?,
+            proxied: f?,
+            advertised: g?,
+        })
     }
 
-    /// Five ports in a row.
+    /// Seven ports in a row.
     ///
     /// # Errors
     /// If they pass 65535 or one of them is taken.
@@ -38,8 +50,10 @@ impl Ports {
             sasl_ssl: at(2)?,
             wrong_name: at(3)?,
             controller: at(4)?,
+            proxied: at(5)?,
+            advertised: at(6)?,
         };
-        for port in base..=ports.controller {
+        for port in base..=ports.advertised {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))
                 .with_context(|| format!("port {port} is taken"))?;
         }
@@ -54,6 +68,7 @@ impl Ports {
             sasl_plaintext: address(self.sasl_plaintext),
             sasl_ssl: address(self.sasl_ssl),
             wrong_name: address(self.wrong_name),
+            proxied: Proxied { listens: address(self.proxied), advertised: address(self.advertised) },
         }
     }
 }
@@ -67,11 +82,18 @@ mod tests {
     #[test]
     fn free_ports_differ() {
         let ports = Ports::free().unwrap();
-        let mut all =
-            vec![ports.plaintext, ports.sasl_plaintext, ports.sasl_ssl, ports.wrong_name, ports.controller];
+        let mut all = vec![
+            ports.plaintext,
+            ports.sasl_plaintext,
+            ports.sasl_ssl,
+            ports.wrong_name,
+            ports.controller,
+            ports.proxied,
+            ports.advertised,
+        ];
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 7);
     }
 
     #[test]
@@ -79,6 +101,6 @@ mod tests {
         let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = held.local_addr().unwrap().port();
         let Err(error) = Ports::from_base(port) else { panic!("port {port} is taken") };
-        assert!(error.to_string().contains(&port.to_string()) || port > 65_531, "{error}");
+        assert!(error.to_string().contains(&port.to_string()) || port > 65_529, "{error}");
     }
 }

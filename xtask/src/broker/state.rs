@@ -46,6 +46,15 @@ pub(crate) struct Listeners {
     pub(crate) sasl_ssl: String,
     /// As `sasl_ssl`, but its certificate names another host: clients must refuse it.
     pub(crate) wrong_name: String,
+    /// Login without encryption, for clients that reach the broker through a proxy.
+    pub(crate) proxied: Proxied,
+}
+
+/// A listener that sends its clients to another port: a proxy listens there, if anybody does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proxied {
+    pub(crate) listens: String,
+    pub(crate) advertised: String,
 }
 
 /// How the broker of a state folder is.

@@ -1,0 +1,337 @@
+//! The service, its broker and what is between them; and how each fault is made to happen and proven.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use super::fault::{Fault, Faults, Trouble};
+use super::host::Host;
+use super::oracle::{self, TARGETS};
+use super::{FEED_PARTITIONS, Plan};
+use crate::broker::Broker;
+use crate::process::Frozen;
+use crate::proxy::{Mode, Proxy};
+use crate::service::{Service, Setup, definition};
+
+/// Everything that a fault can happen to.
+#[derive(Debug)]
+pub(super) struct Scene {
+    pub(super) name: String,
+    pub(super) feed: String,
+    /// Faults that are proven to have happened.
+    pub(super) proven: Faults,
+    /// Partitions that an instance has lost before it was done with them.
+    pub(super) rewound: usize,
+    seed: u64,
+    host: Host,
+    proxy: Option<Proxy>,
+    first: Setup,
+    second: Setup,
+    service: Option<Service>,
+    guest: Option<Service>,
+    /// What instances that have ended have logged.
+    log: String,
+}
+
+const TARGET_PARTITIONS: i32 = 3;
+/// Longest wait for progress, or for the end.
+const PATIENCE: Duration = Duration::from_secs(90);
+const SESSION: Duration = Duration::from_secs(6);
+/// How long a broker is away, or stands still.
+const BROKER_DOWN: Duration = Duration::from_secs(5);
+const BROKER_PAUSE: Duration = Duration::from_secs(10);
+/// How long a connection is refused before its password is right again.
+const REFUSED: Duration = Duration::from_secs(5);
+const PASSWORD: &str = "right";
+
+impl Scene {
+    /// Makes the topics and starts an instance.
+    pub(super) fn open(plan: &Plan, program: &str) -> anyhow::Result<Self> {
+        let host = Host::of_this_run()?;
+        let name = format!("campaign-{}-{}", plan.seed, std::process::id());
+        let feed = format!("{name}-feed");
+        host.broker.create_topic(&feed, FEED_PARTITIONS as i32, &[])?;
+        for target in TARGETS {
+            host.broker.create_topic(&target.topic(&name), TARGET_PARTITIONS, &[])?;
+        }
+        let proxied = &host.broker.listeners.proxied;
+        let is_proxied = plan.faults.network + plan.faults.rotations > 0;
+        let proxy = is_proxied.then(|| Proxy::start(&proxied.advertised, &proxied.listens)).transpose()?;
+        if is_proxied {
+            host.set_password(&name, PASSWORD)?;
+        }
+        let setup = |instance| setup(&host.broker, program, &name, is_proxied, instance);
+        let (first, second) = (setup("one")?, setup("two")?);
+        let service = Some(first.start_run()?);
+        Ok(Self {
+            name,
+            feed,
+            proven: Faults::default(),
+            rewound: 0,
+            seed: plan.seed,
+            host,
+            proxy,
+            first,
+            second,
+            service,
+            guest: None,
+            log: String::new(),
+        })
+    }
+
+    pub(super) fn broker(&self) -> &Broker {
+        &self.host.broker
+    }
+
+    /// What all instances have logged.
+    pub(super) fn log(&self) -> anyhow::Result<String> {
+        let mut log = self.log.clone();
+        for service in self.service.iter().chain(&self.guest) {
+            log += &format!("--- pid {}, still there\n{}", service.pid(), service.log()?);
+        }
+        Ok(log)
+    }
+
+    /// Makes a fault happen. What proves that it has.
+    pub(super) fn strike(&mut self, fault: Fault) -> anyhow::Result<String> {
+        let proof = match fault {
+            Fault::Kill => self.kill()?,
+            Fault::Stop => self.stop()?,
+            Fault::Rebalance => self.rebalance()?,
+            Fault::BrokerKill => self.kill_broker()?,
+            Fault::BrokerPause => self.pause_broker()?,
+            Fault::InstancePause => self.pause_instance()?,
+            Fault::Rotation => self.rotate()?,
+            Fault::Network => self.trouble()?,
+        };
+        *self.proven.of(fault) += 1;
+        Ok(proof)
+    }
+
+    fn kill(&mut self) -> anyhow::Result<String> {
+        let service = self.service.take().context("no instance")?;
+        let pid = service.pid();
+        self.rewound += service.partitions()?.1 + FEED_PARTITIONS;
+        self.log += &format!("--- pid {pid}, killed\n{}", service.kill()?.stderr);
+        let service = self.service.insert(self.first.start_run()?);
+        Ok(format!("pid {pid} was killed, {} came", service.pid()))
+    }
+
+    fn stop(&mut self) -> anyhow::Result<String> {
+        let service = self.service.take().context("no instance")?;
+        let pid = service.pid();
+        self.end(service)?;
+        let service = self.service.insert(self.first.start_run()?);
+        Ok(format!("pid {pid} ended with code 0, {} came", service.pid()))
+    }
+
+    fn rebalance(&mut self) -> anyhow::Result<String> {
+        self.invite()?;
+        let service = self.guest.take().context("no guest")?;
+        let (assigned, _) = service.partitions()?;
+        self.end(service)?;
+        Ok(format!("another instance had {assigned} partitions"))
+    }
+
+    fn kill_broker(&mut self) -> anyhow::Result<String> {
+        let (pid, start) = (self.host.broker.pid, Instant::now());
+        self.host.kill(BROKER_DOWN)?;
+        let now = self.host.broker.pid;
+        Ok(format!(
+            "broker pid {pid} was killed, {now} answered after {:.1} s",
+            start.elapsed().as_secs_f64()
+        ))
+    }
+
+    fn pause_broker(&mut self) -> anyhow::Result<String> {
+        let frozen = Frozen::new(self.host.broker.pid)?;
+        stay(BROKER_PAUSE, || frozen.check())?;
+        let stood = frozen.thaw()?;
+        ensure!(stood > SESSION, "it stood for {stood:?}, which is shorter than a session");
+        Ok(format!("the broker was in state T for {:.1} s", stood.as_secs_f64()))
+    }
+
+    fn pause_instance(&mut self) -> anyhow::Result<String> {
+        self.invite()?;
+        let (zombie, guest) =
+            (self.service.as_ref().context("no instance")?, self.guest.as_ref().context("no guest")?);
+        let (_, revoked_before) = zombie.partitions()?;
+        let frozen = Frozen::new(zombie.pid())?;
+        // The session is over when the other instance has everything, and the zombie wakes up while that is at work.
+        let start = Instant::now();
+        let has_all = || guest.partitions().map(|(assigned, revoked)| assigned - revoked >= FEED_PARTITIONS);
+        while !has_all()? || start.elapsed() < SESSION + Duration::from_secs(1) {
+            frozen.check()?;
+            ensure!(start.elapsed() < PATIENCE, "nobody takes over:\n{}", guest.log()?);
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.wait_for_progress(500)?;
+        let mut committed = self.committed()?;
+        let stood = frozen.thaw()?;
+        ensure!(stood > SESSION, "it stood for {stood:?}, which is shorter than a session");
+        // What the zombie commits now must be refused: no offset may go back.
+        let start = Instant::now();
+        while start.elapsed() < SESSION || zombie.partitions()?.1 == revoked_before {
+            ensure!(start.elapsed() < PATIENCE, "the zombie does not notice:\n{}", zombie.log()?);
+            let now = self.committed()?;
+            let went_back = now.iter().zip(&committed).any(|(now, before)| now < before);
+            ensure!(!went_back, "the zombie has committed: {committed:?} became {now:?}");
+            committed = now;
+            thread::sleep(Duration::from_millis(100));
+        }
+        let guest = self.guest.take().context("no guest")?;
+        self.end(guest)?;
+        Ok(format!("it was in state T for {:.1} s, and another one had all partitions", stood.as_secs_f64()))
+    }
+
+    fn rotate(&mut self) -> anyhow::Result<String> {
+        let proxy = self.proxy.as_ref().context("no proxy")?;
+        let service = self.service.as_ref().context("no instance")?;
+        let refusals = || service.log().map(|log| log.matches("kafka cluster refused").count());
+        self.host.set_password(&self.name, "wrong")?;
+        let before = refusals()?;
+        // Who is logged in stays so: all have to come again.
+        proxy.switch(Mode::Reset);
+        let start = Instant::now();
+        while proxy.counts().cut < proxy.counts().live.max(1) {
+            ensure!(start.elapsed() < PATIENCE, "no connection is cut");
+            thread::sleep(Duration::from_millis(20));
+        }
+        proxy.switch(Mode::Pass);
+        while refusals()? == before {
+            ensure!(start.elapsed() < PATIENCE, "nobody is refused:\n{}", service.log()?);
+            thread::sleep(Duration::from_millis(50));
+        }
+        stay(REFUSED, || service.expect_running())?;
+        let seen = refusals()? - before;
+        self.host.set_password(&self.name, PASSWORD)?;
+        Ok(format!("the cluster refused the login {seen} times"))
+    }
+
+    fn trouble(&mut self) -> anyhow::Result<String> {
+        let proxy = self.proxy.as_ref().context("no proxy")?;
+        let trouble = Trouble::of(self.seed, self.proven.network);
+        proxy.switch(trouble.mode);
+        thread::sleep(trouble.lasts);
+        let counts = proxy.switch(Mode::Pass);
+        ensure!(trouble.has_hit(counts), "{trouble:?} has hit nobody: {counts:?}");
+        Ok(format!("{:?} for {:.1} s: {counts:?}", trouble.mode, trouble.lasts.as_secs_f64()))
+    }
+
+    /// Starts the second instance, and waits until it has its share and is at work.
+    fn invite(&mut self) -> anyhow::Result<()> {
+        let guest = self.guest.insert(self.second.start_run()?);
+        guest.wait_for_partitions()?;
+        self.wait_for_progress(500)?;
+        Ok(())
+    }
+
+    /// Stops an instance, in order.
+    fn end(&mut self, service: Service) -> anyhow::Result<()> {
+        let pid = service.pid();
+        // Before it is asked: those it gives back when it stops are done.
+        self.rewound += service.partitions()?.1;
+        let ended = service.stop()?;
+        ended.expect_code(0)?;
+        self.log += &format!("--- pid {pid}, stopped\n{}", ended.stderr);
+        Ok(())
+    }
+
+    /// Waits until everything is settled, and stops the service.
+    pub(super) fn close(&mut self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let left = self.host.broker.lag(&self.feed, &self.group()).context("lag of the feed")?;
+            if left == 0 {
+                break;
+            }
+            ensure!(start.elapsed() < PATIENCE, "{left} records of the feed are not settled");
+            thread::sleep(Duration::from_millis(50));
+        }
+        let service = self.service.take().context("no instance")?;
+        self.end(service)
+    }
+
+    /// Records that have come out of the first target. A broker that has just come back may not have all its topics.
+    pub(super) fn count(&self) -> anyhow::Result<usize> {
+        let (start, topic) = (Instant::now(), TARGETS[0].topic(&self.name));
+        loop {
+            match self.host.broker.count(&topic) {
+                Err(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(100)),
+                counted => return counted,
+            }
+        }
+    }
+
+    /// Waits until that many more records have come out: the service is at work. How long that took.
+    pub(super) fn wait_for_progress(&self, records: usize) -> anyhow::Result<Duration> {
+        let (start, before) = (Instant::now(), self.count()?);
+        while self.count()? < before + records {
+            for service in self.service.iter().chain(&self.guest) {
+                service.expect_running()?;
+            }
+            ensure!(start.elapsed() < PATIENCE, "no progress for {PATIENCE:?}: {before} records and no more");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(start.elapsed())
+    }
+
+    fn group(&self) -> String {
+        format!("{}.{}", self.name, oracle::CONNECTION)
+    }
+
+    fn committed(&self) -> anyhow::Result<Vec<Option<i64>>> {
+        self.host.broker.committed(&self.feed, &self.group())
+    }
+}
+
+/// Lets time go by, while something must hold.
+fn stay(time: Duration, holds: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        holds()?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// A folder for an instance: the same connection and feed, its own identity in the group. Through the proxy both log in,
+/// the connection as a user of its own whose password may change.
+fn setup(
+    broker: &Broker,
+    program: &str,
+    name: &str,
+    is_proxied: bool,
+    instance: &str,
+) -> anyhow::Result<Setup> {
+    let setup = Setup::new(program)?;
+    let targets: Vec<_> = TARGETS
+        .iter()
+        .map(|target| {
+            json!({
+                "address": target.address(name), "topics": ["_/_/things/twin/events"],
+                "authorizationContext": [oracle::READER],
+            })
+        })
+        .collect();
+    let (mut server, mut login) = (&broker.listeners.plaintext, String::new());
+    if is_proxied {
+        server = &broker.listeners.proxied.advertised;
+        login = format!("username = \"{}\"\npassword = \"{}\"\n", broker.username, broker.password);
+    }
+    let mut connection = definition(oracle::CONNECTION, server, &json!(targets));
+    if is_proxied {
+        connection["uri"] = format!("tcp://{name}:{PASSWORD}@{server}").into();
+        connection["specificConfig"]["saslMechanism"] = "scram-sha-256".into();
+    }
+    setup.connection(&connection)?;
+    setup.feed(&format!(
+        "kind = \"kafka\"\nbootstrap_servers = \"{server}\"\ntopics = [\"{name}-feed\"]\ngroup_id = \"{name}\"\n\
+         start_at = \"earliest\"\ninternal_headers = \"trust\"\ninstance_id = \"{instance}\"\n\
+         session_timeout = \"{}s\"\n{login}[log]\nlevel = \"info,ditto_kafka=debug\"",
+        SESSION.as_secs()
+    ))?;
+    Ok(setup)
+}
