@@ -89,6 +89,24 @@ impl Broker {
             .with_context(|| format!("{} is not the state of a broker", file.display()))
     }
 
+    /// Gives a user a password for SCRAM-SHA-256, and makes the user if there is none.
+    ///
+    /// # Errors
+    /// The tool fails.
+    pub fn set_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
+        let mut command = self.tool("kafka.admin.ConfigCommand");
+        command.args(["--bootstrap-server", &self.listeners.plaintext, "--alter"]);
+        command.args(["--entity-type", "users", "--entity-name", user, "--add-config"]);
+        command.arg(format!("SCRAM-SHA-256=[iterations=4096,password={password}]"));
+        let output = command.output().context("cannot run the tool")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "password not set: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+
     /// A tool of Kafka by the name of its class, for example `org.apache.kafka.tools.consumer.ConsoleConsumer`.
     #[must_use]
     pub fn tool(&self, class: &str) -> Command {

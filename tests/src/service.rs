@@ -172,6 +172,47 @@ impl Service {
         Ok(())
     }
 
+    /// How its connections stand, by its own word.
+    ///
+    /// # Errors
+    /// It does not say within ten seconds.
+    pub fn status(&self) -> anyhow::Result<Value> {
+        let said = |log: &str| {
+            // The last line may still be on its way.
+            let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            whole.filter(|line| line.starts_with("{\"time\"")).map(str::to_owned).collect()
+        };
+        let before: Vec<String> = said(&self.log()?);
+        let pid = self.pid().to_string();
+        ensure!(Command::new("kill").args(["-USR1", &pid]).status()?.success(), "kill failed");
+        let start = Instant::now();
+        loop {
+            let lines: Vec<String> = said(&self.log()?);
+            if let Some(line) = lines.get(before.len()) {
+                return Ok(serde_json::from_str(line)?);
+            }
+            ensure!(start.elapsed() < Duration::from_secs(10), "it says nothing:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until its first connection stands so, and says how long that took, and what it says of the connection.
+    ///
+    /// # Errors
+    /// It does not within this time.
+    pub fn wait_for_status(&self, word: &str, limit: Duration) -> anyhow::Result<(Duration, Value)> {
+        let start = Instant::now();
+        loop {
+            let status = self.status()?;
+            let connection = &status["connections"][0];
+            if connection["status"] == word {
+                return Ok((start.elapsed(), connection.clone()));
+            }
+            ensure!(start.elapsed() < limit, "not {word} within {limit:?}: {status}\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Asks it to stop, and waits for its end.
     ///
     /// # Errors
@@ -243,8 +284,20 @@ impl Service {
     /// # Errors
     /// The process has ended.
     pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.memory_of("VmHWM:")
+    }
+
+    /// The resident memory now, in bytes.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn memory(&self) -> anyhow::Result<u64> {
+        self.memory_of("VmRSS:")
+    }
+
+    fn memory_of(&self, key: &str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+        let line = status.lines().find(|line| line.starts_with(key)).context("no such line")?;
         let kib: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         Ok(kib << 10)
     }

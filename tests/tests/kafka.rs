@@ -6,6 +6,7 @@ mod kafka {
     mod addresses;
     mod bad_input;
     mod corpus;
+    mod outages;
     mod security;
     mod truncation;
     mod vectors;

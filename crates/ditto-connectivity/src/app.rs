@@ -251,6 +251,7 @@ impl App {
             .with_partitioning(self.config.producer.partitioning)
             .with_compression(self.config.producer.compression)
             .with_linger(self.config.producer.linger)
+            .with_batch_bytes(self.config.producer.batch_bytes)
     }
 }
 

@@ -105,6 +105,8 @@ pub struct ProducerConfig {
     pub compression: Compression,
     /// How long a batch waits for more records.
     pub linger: Duration,
+    /// How large a batch gets.
+    pub batch_bytes: usize,
 }
 
 impl Default for ProducerConfig {
@@ -113,6 +115,7 @@ impl Default for ProducerConfig {
             partitioning: Partitioning::RoundRobin,
             compression: Compression::None,
             linger: Duration::from_millis(5),
+            batch_bytes: 1_000_000,
         }
     }
 }
@@ -224,6 +227,7 @@ fn producer(section: &mut Section<'_>) -> ProducerConfig {
         partitioning: section.choice("partitioning", &partitionings).unwrap_or(default.partitioning),
         compression: section.choice("compression", &compressions).unwrap_or(default.compression),
         linger,
+        batch_bytes: section.number("batch_bytes", 1..=1_000_000).unwrap_or(default.batch_bytes),
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytestring::ByteString;
 use ditto_connection::{Connection, UriScheme};
 use ditto_kafka::{
-    Bounds, ClientError, ClusterSettings, OwnedRecord, ProducerPool, ProducerSettings, PublishError,
-    Publisher, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
+    Bounds, ClientError, ClusterSettings, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings,
+    PublishError, Publisher, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
 };
 use ditto_outbound::{
     Completing, Completion, DeliverError, DeliverErrorKind, Delivered, Destination, Destined, Enqueued,
@@ -155,7 +155,7 @@ impl Completing for KafkaLeaf {
                         self.publisher.condemn();
                     }
                     let record = completion.record.map(|record| Box::new(destined(token, *record)));
-                    Err(Undelivered { error: deliver_error(&error), record })
+                    Err(Undelivered { error: reported(&error), record })
                 }
             };
             completions.push(Completion { token, result });
@@ -190,6 +190,15 @@ fn destined(token: u32, record: OwnedRecord) -> Destined {
 
 fn deliver_error(error: &PublishError) -> DeliverError {
     DeliverError::new(kind(error.scope(), error.is_retriable()), error.to_string())
+}
+
+/// The error of a report. A batch that is too large is refused as a whole, with each record in it.
+fn reported(error: &PublishError) -> DeliverError {
+    if error.code() == ErrorCode::MESSAGE_TOO_LARGE {
+        let refusal = Refusal { retriable: error.is_retriable() };
+        return DeliverError::new(DeliverErrorKind::Batch(refusal), error.to_string());
+    }
+    deliver_error(error)
 }
 
 fn kind(scope: Scope, retriable: bool) -> DeliverErrorKind {

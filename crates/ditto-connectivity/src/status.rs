@@ -86,7 +86,7 @@ impl Status {
     pub fn connections(&self) -> impl Iterator<Item = (&str, Standing)> {
         self.outlets.iter().map(|outlet| {
             let client = self.pool.client_state(&outlet.settings);
-            (outlet.connection.id(), standing(&outlet.connection, client.as_ref()))
+            (outlet.connection.id(), outlet.standing(client.as_ref()))
         })
     }
 
@@ -116,9 +116,9 @@ impl Status {
     pub fn line(&self, report: &Report) -> String {
         let connections = self.outlets.iter().map(|outlet| {
             let client = self.pool.client_state(&outlet.settings);
-            let of_connection = standing(&outlet.connection, client.as_ref());
+            let of_connection = outlet.standing(client.as_ref());
             // What holds one target is none of another's business.
-            let of_all = standing_of_all(&outlet.connection, client.as_ref());
+            let of_all = outlet.standing_of_all(client.as_ref());
             let targets = outlet.connection.targets().iter();
             let mut said = described("id", outlet.connection.id(), &of_connection);
             let of_target = |target: &Arc<CompiledTarget>| of_target(target, &of_all);
@@ -140,6 +140,47 @@ impl Status {
     }
 }
 
+impl Outlet {
+    /// Trouble with all of a connection comes first, then the first target that is on hold.
+    fn standing(&self, client: Option<&ClientState>) -> Standing {
+        let of_all = self.standing_of_all(client);
+        let held =
+            self.connection.targets().iter().find_map(|target| target.held().map(|held| (target, held)));
+        match (of_all.word, held) {
+            (Word::Open | Word::Unknown, Some((target, held))) => {
+                let standing = on_hold(&held);
+                let reason =
+                    standing.reason.map(|reason| format!("target `{}`: {reason}", target.address_text()));
+                Standing { reason, ..standing }
+            }
+            _ => of_all,
+        }
+    }
+
+    /// Trouble with the client, then what holds the connection.
+    fn standing_of_all(&self, client: Option<&ClientState>) -> Standing {
+        let of_client =
+            client.map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
+                let state = &client.connection;
+                let word = match state.status() {
+                    ConnectionStatus::Connected => Word::Open,
+                    ConnectionStatus::Failed => Word::Failed,
+                    ConnectionStatus::Misconfigured => Word::Misconfigured,
+                    _ => Word::Unknown,
+                };
+                let reason = state.last_error().map(|error| {
+                    let servers = self.settings.cluster.bootstrap_servers.join(", ");
+                    format!("{}: {} (bootstrap servers: {servers})", error.code(), error.reason())
+                });
+                Standing { word, since: state.since(), reason }
+            });
+        if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
+            return of_client;
+        }
+        self.connection.held().map_or(of_client, |held| on_hold(&held))
+    }
+}
+
 /// Whether a client is to be asked.
 fn is_due(client: &ClientState, now: SystemTime) -> bool {
     let state = &client.connection;
@@ -151,40 +192,6 @@ fn is_due(client: &ClientState, now: SystemTime) -> bool {
         }
         _ => true,
     }
-}
-
-/// Trouble with all of a connection comes first, then the first target that is on hold.
-fn standing(connection: &CompiledConnection, client: Option<&ClientState>) -> Standing {
-    let of_all = standing_of_all(connection, client);
-    let held = connection.targets().iter().find_map(|target| target.held().map(|held| (target, held)));
-    match (of_all.word, held) {
-        (Word::Open | Word::Unknown, Some((target, held))) => {
-            let standing = on_hold(&held);
-            let reason =
-                standing.reason.map(|reason| format!("target `{}`: {reason}", target.address_text()));
-            Standing { reason, ..standing }
-        }
-        _ => of_all,
-    }
-}
-
-/// Trouble with the client, then what holds the connection.
-fn standing_of_all(connection: &CompiledConnection, client: Option<&ClientState>) -> Standing {
-    let of_client = client.map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
-        let state = &client.connection;
-        let word = match state.status() {
-            ConnectionStatus::Connected => Word::Open,
-            ConnectionStatus::Failed => Word::Failed,
-            ConnectionStatus::Misconfigured => Word::Misconfigured,
-            _ => Word::Unknown,
-        };
-        let reason = state.last_error().map(|error| format!("{}: {}", error.code(), error.reason()));
-        Standing { word, since: state.since(), reason }
-    });
-    if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
-        return of_client;
-    }
-    connection.held().map_or(of_client, |held| on_hold(&held))
 }
 
 fn on_hold(held: &Held) -> Standing {

@@ -46,6 +46,16 @@ impl PublishError {
         error
     }
 
+    /// The error of a record that asked for this partition. If it asked for none and there is none, that is the topic's
+    /// fault: librdkafka says so of one that was deleted.
+    pub(crate) fn for_partition(mut self, asked: Option<i32>) -> Self {
+        if asked.is_none() && self.code == ErrorCode::UNKNOWN_PARTITION {
+            self.scope = Scope::Target;
+            self.reason = Cow::Borrowed("the topic has no partition, as after it was deleted");
+        }
+        self
+    }
+
     /// The code of the broker or of librdkafka.
     #[must_use]
     pub fn code(&self) -> ErrorCode {

@@ -160,7 +160,7 @@ impl Publisher {
             }
             Err((error, _record)) => {
                 self.client.refused();
-                Err(self.refusal(&error))
+                Err(self.refusal(&error).for_partition(record.partition))
             }
         }
     }
@@ -192,7 +192,9 @@ impl Publisher {
                 })
             } else {
                 let connection = connection.get_or_insert_with(|| self.client.shared.connection.snapshot());
-                Err(PublishError::of_report(ErrorCode::from_number(report.error), connection.last_error()))
+                let error =
+                    PublishError::of_report(ErrorCode::from_number(report.error), connection.last_error());
+                Err(error.for_partition(in_flight.partition))
             };
             if let Some(record) = &mut report.record {
                 record.partition = in_flight.partition;

@@ -28,6 +28,9 @@ pub struct ProducerSettings {
     pub compression: Compression,
     /// How long a batch waits for more records.
     pub linger: Duration,
+    /// Bytes of a batch, at most, but for a single record that is larger. Topics whose `max.message.bytes` is smaller refuse
+    /// batches of that size.
+    pub batch_bytes: usize,
     /// What one client may hold, whatever the number of its publishers.
     pub queue: Bounds,
 }
@@ -43,6 +46,7 @@ impl ProducerSettings {
             partitioning: Partitioning::RoundRobin,
             compression: Compression::None,
             linger: Duration::from_millis(5),
+            batch_bytes: 1_000_000,
             queue: Bounds { records: 100_000, bytes: 64 << 20 },
         }
     }
@@ -72,6 +76,13 @@ impl ProducerSettings {
     #[must_use]
     pub fn with_linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
+        self
+    }
+
+    /// With other batches.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch_bytes = bytes;
         self
     }
 
@@ -136,6 +147,7 @@ impl ProducerSettings {
             .set("message.max.bytes", MAX_RECORD_BYTES.to_string())
             .set("client.id", &self.client_id)
             .set("linger.ms", millis(self.linger))
+            .set("batch.size", self.batch_bytes.to_string())
             .set("compression.codec", self.compression.as_str())
             .set("queue.buffering.max.messages", max_messages.to_string())
             .set("queue.buffering.max.kbytes", MAX_KBYTES)

@@ -249,6 +249,22 @@ impl<L: Leaf> Driver<L> {
         let settling = Settling::of(error.kind(), target.fixed_topic().is_some(), self.can_replay);
         let scope = match settling {
             Settling::HoldTarget => Scope::Target(self.place(target)),
+            Settling::Alone => {
+                let scope = Scope::Target(self.place(target));
+                return match record {
+                    Some(record) if !self.was_alone(scope, token) => {
+                        let hold = self.hold(scope, token, error);
+                        if let Some(hold) = hold {
+                            hold.park(order, Parked::Destined(record));
+                            hold.alone(order, Instant::now());
+                        }
+                    }
+                    _ => {
+                        self.tried(token, None);
+                        settlement.complete(token, Err(error.of_record()));
+                    }
+                };
+            }
             Settling::HoldConnection => Scope::Connection,
             Settling::Again | Settling::Final => {
                 self.tried(token, None);
@@ -292,6 +308,11 @@ impl<L: Leaf> Driver<L> {
         Some(hold)
     }
 
+    /// Whether a record that the leaf has is the only one of its target there.
+    fn was_alone(&self, scope: Scope, token: Token) -> bool {
+        self.holds.iter().any(|(it, hold)| *it == scope && hold.is_trying(token))
+    }
+
     fn drops_on_hold(&self) -> bool {
         self.connection.on_hold() == OnHold::Drop
     }
@@ -306,14 +327,14 @@ impl<L: Leaf> Driver<L> {
                 Scope::Connection => true,
                 Scope::Target(held) => *held == index,
             });
-            match (hold.take_probe(token), is_of_scope) {
-                (true, true) => {
-                    self.release(at);
-                    continue;
-                }
+            let is_probe = hold.take_probe(token);
+            if is_probe && !hold.has_alone() && (is_of_scope || hold.is_of_batch()) {
+                self.release(at);
+                continue;
+            }
+            if is_probe || is_of_scope {
                 // Others get through, or the record was at fault itself.
-                (false, true) | (true, false) => hold.hurry(now),
-                (false, false) => {}
+                hold.hurry(now);
             }
             at += 1;
         }
@@ -353,6 +374,7 @@ impl<L: Leaf> Driver<L> {
             };
             let drops = self.drops_on_hold();
             let Some((scope, hold)) = self.holds.get_mut(at) else { break };
+            let drops = drops && !hold.has_alone();
             if drops && hold.is_due(now) {
                 // Nothing is parked that could be tried: this one is.
                 let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
@@ -385,7 +407,7 @@ impl<L: Leaf> Driver<L> {
         settlement: &mut Settlement<T>,
     ) -> bool {
         let Some((scope, hold)) = self.holds.get(at) else { return false };
-        if !hold.is_due(now) || self.at_leaf(*scope) > 0 || self.drops_on_hold() {
+        if !hold.is_due(now) || self.at_leaf(*scope) > 0 || self.drops_on_hold() && !hold.has_alone() {
             return false;
         }
         let Poll::Ready(room) = self.deliver.poll_ready(cx) else { return false };
@@ -411,7 +433,8 @@ impl<L: Leaf> Driver<L> {
     /// When something is to be tried next.
     pub(crate) fn next_try(&self) -> Option<Instant> {
         let drops = self.drops_on_hold();
-        let due = self.holds.iter().filter(|(scope, _)| !drops && self.at_leaf(*scope) == 0);
+        let is_tried = |scope, hold: &Hold| (!drops || hold.has_alone()) && self.at_leaf(scope) == 0;
+        let due = self.holds.iter().filter(|(scope, hold)| is_tried(*scope, hold));
         due.filter_map(|(_, hold)| hold.due_at()).filter(|due| *due > self.looked_at).min()
     }
 

@@ -17,6 +17,8 @@ pub enum Settling {
     HoldTarget,
     /// It waits with everything else for its connection.
     HoldConnection,
+    /// It and the others of its batch are tried one by one, and everything else for their target waits for them.
+    Alone,
     /// It is enqueued once more, as soon as the leaf has room: nothing was wrong with it or with the brokers.
     Again,
 }
@@ -30,6 +32,7 @@ impl Settling {
             DeliverErrorKind::AddressUnresolved
             | DeliverErrorKind::AddressInvalid
             | DeliverErrorKind::Record(_) => Self::Final,
+            DeliverErrorKind::Batch(_) => Self::Alone,
             // A topic that was made of the signal is that signal's own affair.
             DeliverErrorKind::Target(_) if !has_fixed_topic => Self::Final,
             DeliverErrorKind::Target(_) if can_replay => Self::HoldTarget,
@@ -93,6 +96,8 @@ pub(crate) struct Hold {
     bytes: usize,
     /// The record that is being tried.
     probe: Option<Token>,
+    /// The last place of those that have to be tried alone, one after the other.
+    alone_to: Option<u64>,
     /// When the next one may be.
     retry_at: Instant,
     pause: Duration,
@@ -111,6 +116,7 @@ impl Hold {
             parked: BTreeMap::new(),
             bytes: 0,
             probe: None,
+            alone_to: None,
             retry_at: now + FIRST_PAUSE,
             pause: FIRST_PAUSE,
         }
@@ -119,6 +125,23 @@ impl Hold {
     pub(crate) fn park(&mut self, order: u64, parked: Parked) {
         self.bytes += parked.bytes();
         self.parked.insert(order, parked);
+    }
+
+    /// A record of a batch that was too large: each up to this place is tried alone.
+    pub(crate) fn alone(&mut self, order: u64, now: Instant) {
+        self.alone_to = self.alone_to.max(Some(order));
+        self.retry_at = now;
+    }
+
+    /// Whether it is there, or is there as well, for records that have to be tried alone.
+    pub(crate) fn is_of_batch(&self) -> bool {
+        self.alone_to.is_some()
+    }
+
+    /// Whether one more has to be tried alone.
+    pub(crate) fn has_alone(&self) -> bool {
+        let next = self.parked.first_key_value().map(|(order, _)| *order);
+        next.is_some_and(|next| self.alone_to.is_some_and(|last| next <= last))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -143,6 +166,11 @@ impl Hold {
 
     pub(crate) fn probing(&mut self, token: Token) {
         self.probe = Some(token);
+    }
+
+    /// Whether this record is the one that is being tried.
+    pub(crate) fn is_trying(&self, token: Token) -> bool {
+        self.probe == Some(token)
     }
 
     /// Whether this record is the one that is being tried; from now on it is not.
@@ -183,14 +211,17 @@ mod tests {
 
     #[test]
     fn an_error_settles_by_its_scope() {
-        use DeliverErrorKind::{AddressInvalid, AddressUnresolved, Connection, Producer, Record, Target};
-        use Settling::{Again, Final, HoldConnection, HoldTarget};
+        use DeliverErrorKind::{
+            AddressInvalid, AddressUnresolved, Batch, Connection, Producer, Record, Target,
+        };
+        use Settling::{Again, Alone, Final, HoldConnection, HoldTarget};
         let refusal = Refusal { retriable: true };
         // By topic and feed: fixed and replaying, made of the signal and replaying, fixed and passing, made and passing.
         for (kind, expected) in [
             (AddressUnresolved, [Final; 4]),
             (AddressInvalid, [Final; 4]),
             (Record(refusal), [Final; 4]),
+            (Batch(refusal), [Alone; 4]),
             (Target(refusal), [HoldTarget, Final, Final, Final]),
             (Connection(refusal), [HoldConnection, HoldConnection, Final, Final]),
             (Producer(refusal), [Again; 4]),

@@ -76,6 +76,8 @@ pub enum DeliverErrorKind {
     AddressInvalid,
     /// The brokers or the client refused this record.
     Record(Refusal),
+    /// The brokers refused the batch that the record was in, as too large; alone it may be taken.
+    Batch(Refusal),
     /// The topic cannot be written to: unknown, or not permitted.
     Target(Refusal),
     /// The cluster cannot be reached or refuses us.
@@ -93,8 +95,8 @@ pub struct Refusal {
 
 impl DeliverErrorKind {
     /// The names under which failures are counted, in the order of their counters.
-    pub const NAMES: [&'static str; 6] =
-        ["address-unresolved", "address-invalid", "record", "target", "connection", "producer"];
+    pub const NAMES: [&'static str; 7] =
+        ["address-unresolved", "address-invalid", "record", "batch", "target", "connection", "producer"];
 
     /// The name under which this kind is counted and explained.
     pub fn name(self) -> &'static str {
@@ -107,9 +109,10 @@ impl DeliverErrorKind {
             Self::AddressUnresolved => 0,
             Self::AddressInvalid => 1,
             Self::Record(_) => 2,
-            Self::Target(_) => 3,
-            Self::Connection(_) => 4,
-            Self::Producer(_) => 5,
+            Self::Batch(_) => 3,
+            Self::Target(_) => 4,
+            Self::Connection(_) => 5,
+            Self::Producer(_) => 6,
         }
     }
 
@@ -123,6 +126,9 @@ impl DeliverErrorKind {
                 "make the placeholders of the address resolve to a legal topic and partition"
             }
             Self::Record(_) => "check the size, key and partition of the record against the topic's limits",
+            Self::Batch(_) => {
+                "let the topic take larger batches (max.message.bytes), or send smaller ones (producer.batch_bytes)"
+            }
             Self::Target(_) => "create the topic, or permit the connection's user to write to it",
             Self::Connection(_) => "check brokers, user, password and certificates of the connection",
             Self::Producer(_) => "the producer is made anew; send the signal again",
@@ -134,6 +140,7 @@ impl DeliverErrorKind {
         match self {
             Self::AddressUnresolved | Self::AddressInvalid => 400,
             Self::Record(refusal)
+            | Self::Batch(refusal)
             | Self::Target(refusal)
             | Self::Connection(refusal)
             | Self::Producer(refusal) => {
@@ -163,6 +170,14 @@ impl DeliverError {
         Self::new(DeliverErrorKind::AddressInvalid, reason.to_string())
     }
 
+    /// The error of a batch that held this record alone is the record's.
+    pub(crate) fn of_record(self) -> Self {
+        match self.kind {
+            DeliverErrorKind::Batch(refusal) => Self { kind: DeliverErrorKind::Record(refusal), ..self },
+            _ => self,
+        }
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> DeliverErrorKind {
         self.kind
@@ -183,6 +198,7 @@ impl fmt::Display for DeliverError {
             }
             DeliverErrorKind::AddressInvalid => write!(f, "invalid address: {detail}"),
             DeliverErrorKind::Record(_) => write!(f, "record refused: {detail}"),
+            DeliverErrorKind::Batch(_) => write!(f, "batch refused: {detail}"),
             DeliverErrorKind::Target(_) => write!(f, "topic refused: {detail}"),
             DeliverErrorKind::Connection(_) => write!(f, "cluster not available: {detail}"),
             DeliverErrorKind::Producer(_) => write!(f, "producer failed: {detail}"),

@@ -117,6 +117,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                     partitioning: RoundRobin,
                     compression: None,
                     linger: 5ms,
+                    batch_bytes: 1000000,
                 },
                 log: LogConfig {
                     level: "info",
@@ -170,6 +171,7 @@ default_read_subjects = ["integ:demo"]
                     partitioning: RoundRobin,
                     compression: None,
                     linger: 5ms,
+                    batch_bytes: 1000000,
                 },
                 log: LogConfig {
                     level: "info",

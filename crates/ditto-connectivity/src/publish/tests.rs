@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use ditto_kafka::{EmbeddedCluster, ErrorCode, RequestKind};
+use ditto_kafka::{EmbeddedCluster, RequestKind};
 use ditto_outbound::{
     CompiledConnection, FeedPolicy, Intake, InternalHeaders, Lane, ListFeed, NoAcknowledgements, OnHold,
     ReplayFeed, Settling,
@@ -21,7 +21,9 @@ fn each_error_settles_as_documented() {
 What an error concerns decides whether its record is settled or held (docs/reliability.md). Two columns say it: for a
 target whose topic is fixed and a feed that can replay (Kafka), and for any other. *Final*: counted as failed under the
 name of the scope. *Held*: the record and those behind it wait in order, one is tried from time to time, and the feed waits
-once too many do. *Again*: enqueued once more on a new producer. The last column is the acknowledgement's status.
+once too many do. *Again*: enqueued once more on a new producer.
+*Alone*: each record of the batch is tried alone, and is final if it is refused so; a client that finds a record too large
+before it sends it makes it final at once. The last column is the acknowledgement's status.
 
 Negative numbers are librdkafka's own errors. This page is compared with the code by a test.
 
@@ -30,12 +32,17 @@ Negative numbers are librdkafka's own errors. This page is compared with the cod
 "
     .to_owned();
     for code in ErrorCode::all() {
-        let kind = kind(code.scope(), code.is_retriable());
+        let kind = if code == ErrorCode::MESSAGE_TOO_LARGE {
+            DeliverErrorKind::Batch(Refusal { retriable: code.is_retriable() })
+        } else {
+            kind(code.scope(), code.is_retriable())
+        };
         let word = |settling| match settling {
             Settling::Final => "final",
             Settling::HoldTarget => "target held",
             Settling::HoldConnection => "connection held",
             Settling::Again => "again",
+            Settling::Alone => "alone",
         };
         let replayed = word(Settling::of(kind, true, true));
         // A resolved topic with a feed that replays differs from one that does not only in what holds a connection.

@@ -223,6 +223,31 @@ fn a_hold_is_bounded() {
     assert!((10_000..10_100).contains(&selected), "{selected}");
 }
 
+/// A batch that is refused as too large fails no record that is not: each is tried alone, in order.
+#[test]
+fn a_batch_that_is_too_large_is_sent_one_by_one() {
+    for on_hold in [OnHold::Wait, OnHold::Drop] {
+        let connection = compile(&["small", "right/k"], on_hold);
+        let mut times = 0;
+        let leaf = RecordingLeaf::new(move |record| {
+            let is_small = record.destination.topic.as_str() == "small";
+            times += u32::from(is_small);
+            let is_large = String::from_utf8_lossy(&record.payload).contains("\"revision\":7");
+            // The first batch of the feed has seven.
+            if is_small && (times <= 7 || is_large) {
+                return Answer::Fail(DeliverError::new(DeliverErrorKind::Batch(ANY), "too large"));
+            }
+            Answer::Deliver(Delivered::default())
+        });
+        let feed = ReplayFeed::of_texts((1..=20).map(|revision| event(0, revision, &json!({}))));
+        run(&connection, &leaf, &RecordingSink::default(), feed);
+        assert_eq!(counts(&connection), ["small: 19 published, 1 record", "right/k: 20 published"]);
+        let expected: Vec<u64> = (1..=20).filter(|revision| *revision != 7).collect();
+        assert_eq!(revisions(&leaf.sent(), "small"), expected);
+        assert_eq!(connection.targets()[0].held(), None);
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     None,
