@@ -1,6 +1,8 @@
 use std::future::poll_fn;
 use std::time::Instant;
 
+use expect_test::expect;
+
 use crate::{
     Completion, EmbeddedCluster, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings, RequestKind, Scope,
 };
@@ -139,5 +141,68 @@ fn an_unknown_topic_is_known_when_it_is_there() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         assert!(completions(&mut publisher, 1).await.remove(0).result.is_ok());
+    });
+}
+
+/// reliability.md §3, row 6: what librdkafka makes of each error of a broker. What it tries again nobody hears of; the rest
+/// is reported with the broker's code.
+#[test]
+fn each_error_of_a_broker_is_tried_again_or_told() {
+    run(async {
+        let (cluster, settings) = cluster(&["t"]);
+        let (mut retried, mut told_otherwise) = (Vec::new(), Vec::new());
+        for code in ErrorCode::all().filter(|code| code.number() > 0) {
+            // A client of its own: some errors end it.
+            let pool = ProducerPool::new();
+            let mut publisher = pool.publisher(&settings, Bounds::default()).unwrap();
+            if cluster.request_errors(RequestKind::Produce, &[code]).is_err() {
+                // The library does not know it, so no broker's answer becomes it.
+                continue;
+            }
+            enqueue(&mut publisher, 0..1);
+            let completion = completions(&mut publisher, 1).await.remove(0);
+            match completion.result {
+                Ok(_) => retried.push(code.number()),
+                Err(error) => {
+                    assert!(completion.record.is_some());
+                    if error.code() != code {
+                        told_otherwise.push((code.number(), error.code().number()));
+                    }
+                }
+            }
+        }
+        expect![[r#"
+            tried again: [2, 3, 5, 6, 7, 8, 9, 14, 15, 16, 19, 20, 46, 56, 59]
+            told otherwise: []
+        "#]]
+            .assert_eq(&format!("tried again: {retried:?}\ntold otherwise: {told_otherwise:?}\n"));
+    });
+}
+
+/// reliability.md §3, row 3: a partition that moves to another broker while records flow loses none and keeps their order.
+#[test]
+fn a_leader_that_changes_is_followed() {
+    run(async {
+        let cluster = EmbeddedCluster::new(2).unwrap();
+        cluster.create_topic("t", 1).unwrap();
+        let pool = ProducerPool::new();
+        let settings = ProducerSettings::new(cluster.settings(), "test");
+        let mut publisher = pool.publisher(&settings, Bounds::default()).unwrap();
+        for round in 0..6 {
+            cluster.partition_leader("t", 0, Some(1 + round % 2)).unwrap();
+            let first = u64::try_from(round).unwrap() * 200;
+            for n in first..first + 200 {
+                enqueue(&mut publisher, n..n + 1);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let all = completions(&mut publisher, 1_200).await;
+        assert!(all.iter().all(|completion| completion.result.is_ok()), "{all:?}");
+        let stored = cluster.read_back("t").unwrap();
+        let numbers: Vec<u64> = stored
+            .iter()
+            .map(|it| std::str::from_utf8(it.record.payload.as_deref().unwrap()).unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(numbers, (0..1_200).collect::<Vec<_>>());
     });
 }
