@@ -5,6 +5,7 @@
 
 mod feed;
 mod naive;
+mod neighbour;
 mod raw;
 mod report;
 mod service;
@@ -22,7 +23,7 @@ use crate::broker::Broker;
 
 /// The command line of the benchmark programs.
 #[derive(Debug, Parser)]
-#[command(about = "Measures the main job against raw librdkafka")]
+#[command(about = "Measures the main job against raw librdkafka, and what a dead neighbour costs")]
 pub struct Args {
     /// `table` for people, `json` for a line per benchmark.
     #[arg(long, default_value = "table")]
@@ -33,8 +34,17 @@ pub struct Args {
     /// Interleaved rounds of runs.
     #[arg(long, default_value_t = 5)]
     pairs: usize,
+    /// Only this one.
+    #[arg(long)]
+    only: Option<Bench>,
     #[command(subcommand)]
     role: Option<RoleCommand>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Bench {
+    MainJob,
+    Neighbour,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -88,7 +98,15 @@ pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
         Some(RoleCommand::Role { role, from, to }) => {
             one(*role, &broker, from, to, args.records, allocations)
         }
-        None => all(&broker, &args),
+        None => {
+            if args.only != Some(Bench::Neighbour) {
+                main_job(&broker, &args)?;
+            }
+            if args.only != Some(Bench::MainJob) {
+                neighbour(&broker, &args)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -113,7 +131,7 @@ fn one(
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
-fn all(broker: &Broker, args: &Args) -> anyhow::Result<ExitCode> {
+fn main_job(broker: &Broker, args: &Args) -> anyhow::Result<()> {
     const FEED: &str = "bench-feed";
     eprintln!("writing {} records to the feed", args.records);
     let bytes = feed::fill(broker, FEED, args.records)?;
@@ -135,7 +153,33 @@ fn all(broker: &Broker, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let text = if args.format == Format::Json { report.json() } else { report.table() };
     println!("{text}");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// Latencies of a connection that is well, alone and beside one whose cluster is dead; runs take turns.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
+fn neighbour(broker: &Broker, args: &Args) -> anyhow::Result<()> {
+    let mut latencies = Vec::new();
+    for round in 0..args.pairs {
+        let is_odd = round % 2 == 1;
+        let mut of_round = [(is_odd, None), (!is_odd, None)];
+        for (with_neighbour, latency) in &mut of_round {
+            let measured = neighbour::run(broker, round, *with_neighbour)?;
+            let whom = if *with_neighbour { "beside a dead one" } else { "alone" };
+            eprintln!("round {}: {whom}: median {:?}, p99 {:?}", round + 1, measured.median, measured.p99);
+            *latency = Some(measured);
+        }
+        of_round.sort_by_key(|(with_neighbour, _)| *with_neighbour);
+        let [(_, alone), (_, beside)] = of_round;
+        latencies.extend(alone.zip(beside));
+    }
+    let text = if args.format == Format::Json {
+        report::neighbour_json(&latencies)
+    } else {
+        report::neighbour_table(&latencies)
+    };
+    println!("{text}");
+    Ok(())
 }
 
 /// A run in a process of its own; afterwards its topic holds as many records as were read.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::neighbour::Latency;
 use super::usage::Usage;
 
 /// The runs of a benchmark.
@@ -131,6 +132,49 @@ impl Report {
         }
         text
     }
+}
+
+/// Alone, beside, and the ratio of each round, of what `part` takes from a latency.
+fn neighbours(latencies: &[(Latency, Latency)], part: fn(&Latency) -> f64) -> [Spread; 3] {
+    [
+        Spread::of(latencies.iter().map(|(alone, _)| part(alone))),
+        Spread::of(latencies.iter().map(|(_, beside)| part(beside))),
+        Spread::of(latencies.iter().map(|(alone, beside)| part(beside) / part(alone))),
+    ]
+}
+
+fn median_ms(latency: &Latency) -> f64 {
+    latency.median.as_secs_f64() * 1e3
+}
+
+fn p99_ms(latency: &Latency) -> f64 {
+    latency.p99.as_secs_f64() * 1e3
+}
+
+pub(super) fn neighbour_json(latencies: &[(Latency, Latency)]) -> String {
+    let [alone, beside, ratio] = neighbours(latencies, p99_ms);
+    json!({
+        "bench": "neighbour", "p99_ratio": ratio.median, "p99_ratio_min": ratio.min, "p99_ratio_max": ratio.max,
+        "p99_alone_ms": alone.median, "p99_beside_ms": beside.median, "pairs": latencies.len(),
+    })
+    .to_string()
+}
+
+pub(super) fn neighbour_table(latencies: &[(Latency, Latency)]) -> String {
+    let mut text = format!(
+        "neighbour: latency of a connection alone and beside one to a dead cluster, {} rounds; median (least–largest)\n\
+         {:<8} {:>22} {:>22} {:>20}\n",
+        latencies.len(),
+        "",
+        "alone, ms",
+        "beside, ms",
+        "ratio"
+    );
+    for (name, part) in [("median", median_ms as fn(&Latency) -> f64), ("p99", p99_ms)] {
+        let [alone, beside, ratio] = neighbours(latencies, part).map(Spread::rounded);
+        text.push_str(&format!("{name:<8} {alone:>22} {beside:>22} {ratio:>20}\n"));
+    }
+    text
 }
 
 #[cfg(test)]

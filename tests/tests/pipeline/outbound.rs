@@ -117,7 +117,7 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
     };
     let lane = Lane::new(feed, intake, vec![(compiled, leaf.clone())], acknowledgements);
     // The leaf answers at once or never. Whoever waits for an acknowledgement does so by the runtime's clock.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let _entered = runtime.enter();
     match lane.run().now_or_never() {
         Some(feed) => assert_eq!(feed.settled.len(), signals.len()),

@@ -175,7 +175,7 @@ fn each_error_of_a_broker_is_tried_again_or_told() {
             tried again: [2, 3, 5, 6, 7, 8, 9, 14, 15, 16, 19, 20, 46, 56, 59]
             told otherwise: []
         "#]]
-            .assert_eq(&format!("tried again: {retried:?}\ntold otherwise: {told_otherwise:?}\n"));
+        .assert_eq(&format!("tried again: {retried:?}\ntold otherwise: {told_otherwise:?}\n"));
     });
 }
 
