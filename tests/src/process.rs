@@ -56,7 +56,14 @@ impl Frozen {
             ensure!(frozen.since.elapsed() < Duration::from_secs(5), "process {pid} does not stop");
             thread::sleep(Duration::from_millis(5));
         }
-        frozen.ticks = stat(pid).context("it has ended")?.ticks;
+        // Its threads stop one after the other.
+        let ticks = || anyhow::Ok(stat(pid).context("it has ended")?.ticks);
+        frozen.ticks = ticks()?;
+        thread::sleep(Duration::from_millis(20));
+        while frozen.ticks != ticks()? {
+            frozen.ticks = ticks()?;
+            thread::sleep(Duration::from_millis(20));
+        }
         frozen.since = Instant::now();
         Ok(frozen)
     }

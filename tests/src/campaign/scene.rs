@@ -161,7 +161,7 @@ impl Scene {
         let frozen = Frozen::new(zombie.pid())?;
         // The session is over when the other instance has everything, and the zombie wakes up while that is at work.
         let start = Instant::now();
-        let has_all = || guest.partitions().map(|(assigned, revoked)| assigned - revoked >= FEED_PARTITIONS);
+        let has_all = || guest.partitions().map(|(assigned, revoked)| assigned >= revoked + FEED_PARTITIONS);
         while !has_all()? || start.elapsed() < SESSION + Duration::from_secs(1) {
             frozen.check()?;
             ensure!(start.elapsed() < PATIENCE, "nobody takes over:\n{}", guest.log()?);
