@@ -22,7 +22,10 @@ pub use self::{
     cluster::{ClientCertificate, ClusterSettings, Sasl, SaslMechanism, Security, Tls},
     code::{ErrorCode, Scope},
     connection::{ConnectionError, ConnectionState, ConnectionStatus},
-    consumer::{ConsumedRecord, Consumer, ConsumerSettings, ConsumerTicket, OnTruncation, StartAt, Value},
+    consumer::{
+        ConsumedRecord, Consumer, ConsumerCounts, ConsumerSettings, ConsumerTicket, GroupProtocol,
+        OnTruncation, StartAt, Value,
+    },
     embedded::{EmbeddedCluster, RequestKind, StoredRecord, Tail},
     error::{ClientError, ClientErrorKind, PublishError},
     offsets::{OffsetTracker, Span},

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use rdkafka::Message as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::*;
-use crate::embedded::EmbeddedCluster;
+use crate::code::ErrorCode;
+use crate::embedded::{EmbeddedCluster, RequestKind};
 use crate::pool::ProducerPool;
 use crate::record::{Record, Token};
 use crate::settings::{Bounds, ProducerSettings};
@@ -195,5 +197,135 @@ fn records_that_are_gone_are_left_behind_by_policy() {
         consumer.settle(records.iter().map(|it| it.ticket));
         assert!(consumer.close(Duration::from_secs(20)).await);
         assert_eq!(committed(&cluster, 1), [Some(10)]);
+    });
+}
+
+/// Waits for something that the consumer's thread does.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn commits_that_fail_are_asked_for_again() {
+    /// GROUP_AUTHORIZATION_FAILED: nothing that librdkafka would try again by itself.
+    const REFUSED: ErrorCode = ErrorCode::from_number(30);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let records = read(&mut consumer, 10).await;
+        cluster.request_errors(RequestKind::OffsetCommit, &[REFUSED; 3]).unwrap();
+        consumer.settle(records.iter().map(|it| it.ticket));
+        // No further record comes that would bring another commit with it.
+        until("it is committed", || committed(&cluster, 1) == [Some(10)]).await;
+        assert!(consumer.close(Duration::from_secs(20)).await);
+    });
+}
+
+/// Commits fail without end: what would be read again must not grow without end.
+#[test]
+fn a_group_that_can_t_commit_pauses() {
+    const REFUSED: ErrorCode = ErrorCode::from_number(30);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..20_000).await;
+        let bounds = Bounds { records: 1_000, bytes: 32 << 20 };
+        let mut consumer = Consumer::start(&settings(&cluster, "g").with_span(bounds)).unwrap();
+        let mut count = 0;
+        let first = read(&mut consumer, 1).await;
+        count += first.len();
+        cluster.request_errors(RequestKind::OffsetCommit, &[REFUSED; 2_000]).unwrap();
+        consumer.settle(first.iter().map(|it| it.ticket));
+        while let Ok(Some(batch)) = tokio::time::timeout(Duration::from_secs(2), consumer.next_batch()).await
+        {
+            count += batch.len();
+            consumer.settle(batch.iter().map(|it| it.ticket));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(count < 10_000, "{count} records were handed out, and nothing is committed");
+        cluster.clear_request_errors(RequestKind::OffsetCommit).unwrap();
+        while count < 20_000 {
+            let batch = read(&mut consumer, 1).await;
+            count += batch.len();
+            consumer.settle(batch.iter().map(|it| it.ticket));
+        }
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(20_000)]);
+    });
+}
+
+#[test]
+fn nothing_is_committed_for_partitions_that_are_lost() {
+    /// UNKNOWN_MEMBER_ID: the session has expired, and the group has gone on without this member.
+    const EXPIRED: ErrorCode = ErrorCode::from_number(25);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g")
+            .with_session_timeout(Duration::from_secs(6))
+            .with_commit_interval(Duration::from_secs(600));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 20).await;
+        assert_eq!(committed(&cluster, 2), [Some(0), Some(0)], "the start");
+        consumer.settle(records.iter().map(|it| it.ticket));
+        cluster.request_errors(RequestKind::Heartbeat, &[EXPIRED]).unwrap();
+        until("partitions are lost", || consumer.counts().lost == 2).await;
+        // It joins again, and reads again what it had not committed.
+        let again = read(&mut consumer, 20).await;
+        assert_eq!(committed(&cluster, 2), [Some(0), Some(0)]);
+        // A ticket of before is void.
+        consumer.settle(records.iter().map(|it| it.ticket));
+        consumer.settle(again.iter().filter(|it| it.offset < 5).map(|it| it.ticket));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 2), [Some(5), Some(5)]);
+    });
+}
+
+/// librdkafka fetches nothing while everybody thinks that it does.
+#[test]
+fn vector_22006_a_partition_that_stalls_is_fetched_anew() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g");
+        let shared = Arc::new(Shared::default());
+        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
+        client.subscribe(&["in"]).unwrap();
+        let read = |wanted: usize, timeout: Duration| {
+            let start = std::time::Instant::now();
+            let mut offsets = Vec::new();
+            while offsets.len() < wanted && start.elapsed() < timeout {
+                let Some(Ok(record)) = client.poll(Duration::from_millis(50)) else { continue };
+                let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
+                assert!(lock(&client.context().partitions).track(topic, partition, offset, 1).is_some());
+                offsets.push((partition, offset));
+            }
+            offsets
+        };
+        assert_eq!(read(20, Duration::from_secs(30)).len(), 20);
+        let mut stuck = TopicPartitionList::new();
+        stuck.add_partition("in", 0);
+        client.pause(&stuck).unwrap();
+        write(&cluster, "in", 20..40).await;
+        let other = read(10, Duration::from_secs(30));
+        assert!(other.iter().all(|(partition, _)| *partition == 1), "{other:?}");
+
+        let mut watchdog = watchdog::Watchdog::new(Duration::ZERO);
+        for stalls in [0, 0, 1] {
+            watchdog.look(&client, &shared.counters);
+            assert_eq!(shared.counters.snapshot().stalls, stalls);
+        }
+        assert_eq!(read(10, Duration::from_secs(30)), (10..20).map(|offset| (0, offset)).collect::<Vec<_>>());
+        watchdog.look(&client, &shared.counters);
+        assert_eq!(shared.counters.snapshot().stalls, 1);
     });
 }
