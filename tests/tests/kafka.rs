@@ -5,7 +5,10 @@
 mod kafka {
     mod addresses;
     mod bad_input;
+    mod closing;
     mod corpus;
+    mod group_protocol;
+    mod lanes;
     mod security;
     mod truncation;
     mod vectors;

@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig, KafkaFeedConfig};
+use crate::config::{Config, FeedConfig};
 use crate::definitions::Definitions;
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
+use crate::lanes;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
 
@@ -142,20 +143,21 @@ impl App {
                 })?;
             }
             FeedConfig::Kafka(config) => {
-                let KafkaFeedConfig { cluster, group_id, .. } = *config;
-                let acknowledgements = match config.acknowledgement_topic {
-                    Some(topic) => Some(running.acknowledge_to(&cluster, topic)?),
+                let cluster = config.cluster.clone();
+                let acknowledgements = match &config.acknowledgement_topic {
+                    Some(topic) => Some(running.acknowledge_to(&cluster, topic.clone())?),
                     None => None,
                 };
                 for (connection, compiled) in &self.connections {
                     let id = connection.id().to_string();
                     let client = |error| AppError::Client(format!("connection `{id}`"), error);
                     let settings =
-                        ConsumerSettings::new(cluster.clone(), format!("{group_id}.{id}"), &config.topics)
+                        ConsumerSettings::new(cluster.clone(), lanes::group_of(&config, &id), &config.topics)
                             .with_start_at(config.start_at)
                             .with_on_truncation(config.on_truncation)
                             .with_instance_id(config.instance_id.clone())
                             .with_session_timeout(config.session_timeout)
+                            .with_group_protocol(config.group_protocol)
                             .with_max_value_bytes(self.config.policy.limits.max_bytes);
                     let leaf = KafkaLeaf::new(&running.pool, self.producer(connection, Delivery::Replayable))
                         .map_err(client)?;

@@ -198,7 +198,7 @@ pub enum RequestKind {
     OffsetCommit,
     /// Query of committed offsets.
     OffsetFetch,
-    /// A sign of life of a group's member.
+    /// A sign of life of a member, in the classic protocol.
     Heartbeat,
 }
 

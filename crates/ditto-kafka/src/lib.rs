@@ -7,6 +7,7 @@ mod connection;
 mod consumer;
 mod embedded;
 mod error;
+mod group;
 mod lock;
 mod mailbox;
 mod offsets;
@@ -28,6 +29,7 @@ pub use self::{
     },
     embedded::{EmbeddedCluster, RequestKind, StoredRecord, Tail},
     error::{ClientError, ClientErrorKind, PublishError},
+    group::{Group, GroupError, GroupErrorKind, GroupMember, GroupPosition, Seek, SeekTo},
     offsets::{OffsetTracker, Span},
     partitioner::partition_of_key,
     pool::{PoolCounts, ProducerPool},

@@ -51,6 +51,7 @@ impl Assignment {
         if let Err(error) = self.find_starts(consumer, list) {
             warn!(%error, "start of partitions not found, will be tried again");
         }
+        self.shared.has_joined.store(true, Ordering::Release);
         info!(partitions = list.count(), "kafka partitions assigned");
         let mut partitions = lock(&self.partitions);
         for element in list.elements() {

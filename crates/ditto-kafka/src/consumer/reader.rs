@@ -20,7 +20,7 @@ use super::partitions::Place;
 use super::starts::list_of;
 use super::truncation;
 use super::watchdog::Watchdog;
-use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, Value};
+use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, GroupProtocol, Value};
 use crate::code::ErrorCode;
 use crate::connection::ConnectionLog;
 use crate::error::ClientError;
@@ -34,6 +34,8 @@ pub(super) struct Shared {
     pub(super) stopping: AtomicBool,
     /// Leave the group.
     pub(super) closing: AtomicBool,
+    /// The group has given partitions to this member, maybe none.
+    pub(super) has_joined: AtomicBool,
     /// librdkafka has told that a commit failed.
     pub(super) commit_failed: AtomicBool,
     pub(super) connection: ConnectionLog,
@@ -56,6 +58,8 @@ pub(super) struct Reader {
     /// Partitions have stopped, since their next record does not exist; when to see to it.
     truncated: Option<Instant>,
     watchdog: Watchdog,
+    /// When to say that the group has not answered yet.
+    waiting_told: Option<Instant>,
 }
 
 /// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
@@ -95,6 +99,7 @@ impl Reader {
             commits: Commits::new(settings.commit_interval),
             truncated: None,
             watchdog: Watchdog::new(settings.stall_after),
+            waiting_told: Some(Instant::now() + settings.stall_after / 2),
         })
     }
 
@@ -194,6 +199,7 @@ impl Reader {
                 self.go_on()?;
             }
             self.watchdog.look(&self.consumer, &self.shared.counters);
+            self.tell_of_waiting();
         }
         let mut batch = Vec::new();
         self.fill(&mut batch, POLL)?;
@@ -229,6 +235,21 @@ impl Reader {
             batch.extend(pieces.into_iter().map(|piece| piece.record(&buffer)));
         }
         Ok(())
+    }
+
+    /// librdkafka keeps asking and says nothing, above all if the brokers do not know the protocol.
+    fn tell_of_waiting(&mut self) {
+        if self.waiting_told.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        self.waiting_told = None;
+        if !self.shared.has_joined.load(Ordering::Acquire) {
+            let hint = match self.settings.group_protocol {
+                GroupProtocol::Classic => "are the brokers there, and may this user read the group?",
+                GroupProtocol::Consumer => "this group protocol needs brokers of Kafka 4.0 or newer",
+            };
+            warn!(group = self.settings.group_id, hint, "kafka group has not answered yet, goes on waiting");
+        }
     }
 
     fn go_on(&mut self) -> Result<(), ClientError> {

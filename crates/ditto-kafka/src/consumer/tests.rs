@@ -185,14 +185,25 @@ fn records_that_are_gone_end_the_consumer_with_the_reason() {
 
 #[test]
 fn records_that_are_gone_are_left_behind_by_policy() {
+    leave_behind(GroupProtocol::Classic);
+}
+
+#[test]
+fn records_that_are_gone_are_left_behind_where_the_brokers_share_out() {
+    leave_behind(GroupProtocol::Consumer);
+}
+
+fn leave_behind(protocol: GroupProtocol) {
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 1).unwrap();
         write(&cluster, "in", 0..10).await;
         commit_beyond(&cluster, 500);
-        let settings = settings(&cluster, "g").with_on_truncation(OnTruncation::Earliest);
+        let settings =
+            settings(&cluster, "g").with_on_truncation(OnTruncation::Earliest).with_group_protocol(protocol);
         let mut consumer = Consumer::start(&settings).unwrap();
         let records = read(&mut consumer, 10).await;
+        assert_eq!((consumer.counts().gaps, consumer.counts().gone), (1, 0), "nobody knows how many");
         assert_eq!(records.iter().map(|it| it.offset).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
         consumer.settle(records.iter().map(|it| it.ticket));
         assert!(consumer.close(Duration::from_secs(20)).await);
@@ -207,6 +218,31 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(30), "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[test]
+fn the_brokers_share_partitions_out() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 3).unwrap();
+        write(&cluster, "in", 0..300).await;
+        let settings = settings(&cluster, "g")
+            .with_group_protocol(GroupProtocol::Consumer)
+            .with_instance_id(Some("one".to_owned()));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 300).await;
+        let settled = records.iter().filter(|record| record.offset < 40).map(|record| record.ticket);
+        consumer.settle(settled.collect::<Vec<_>>());
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 3), [Some(40); 3]);
+        // The same instance comes back.
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 180).await;
+        assert!(records.iter().all(|record| record.offset >= 40));
+        consumer.settle(records.iter().map(|record| record.ticket));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 3), [Some(100); 3]);
+    });
 }
 
 #[test]
@@ -291,11 +327,20 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
 /// librdkafka fetches nothing while everybody thinks that it does.
 #[test]
 fn vector_22006_a_partition_that_stalls_is_fetched_anew() {
+    stall(GroupProtocol::Classic);
+}
+
+#[test]
+fn vector_22006_a_partition_that_the_brokers_gave_is_fetched_anew_too() {
+    stall(GroupProtocol::Consumer);
+}
+
+fn stall(protocol: GroupProtocol) {
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 2).unwrap();
         write(&cluster, "in", 0..20).await;
-        let settings = settings(&cluster, "g");
+        let settings = settings(&cluster, "g").with_group_protocol(protocol);
         let shared = Arc::new(Shared::default());
         let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
         let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
@@ -327,5 +372,22 @@ fn vector_22006_a_partition_that_stalls_is_fetched_anew() {
         assert_eq!(read(10, Duration::from_secs(30)), (10..20).map(|offset| (0, offset)).collect::<Vec<_>>());
         watchdog.look(&client, &shared.counters);
         assert_eq!(shared.counters.snapshot().stalls, 1);
+    });
+}
+
+#[test]
+fn closing_has_a_deadline_though_the_cluster_is_gone() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let records = read(&mut consumer, 10).await;
+        cluster.broker_down(None).unwrap();
+        consumer.settle(records.iter().map(|it| it.ticket));
+        let start = std::time::Instant::now();
+        // Whether it can end is librdkafka's business; that nobody waits longer is ours.
+        let _has_ended = consumer.close(Duration::from_secs(1)).await;
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     });
 }
