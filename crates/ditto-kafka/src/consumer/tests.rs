@@ -391,3 +391,44 @@ fn closing_has_a_deadline_though_the_cluster_is_gone() {
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     });
 }
+
+/// In a process of its own, which is this test once more.
+#[test]
+fn a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    const CHILD: &str = "DITTO_KAFKA_TEST_LEAVES_BEHIND";
+    const LEFT: &str = "left behind";
+    const TEST: &str =
+        "consumer::tests::a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process";
+    if std::env::var_os(CHILD).is_some() {
+        run(async {
+            let cluster = EmbeddedCluster::new(1).unwrap();
+            cluster.create_topic("in", 1).unwrap();
+            write(&cluster, "in", 0..10).await;
+            let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+            let records = read(&mut consumer, 10).await;
+            cluster.broker_down(None).unwrap();
+            consumer.settle(records.iter().map(|it| it.ticket));
+            // Its last commit has nobody to go to.
+            assert!(!consumer.close(Duration::from_millis(100)).await);
+        });
+        println!("{LEFT}");
+        std::process::exit(0);
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", TEST, "--nocapture"]).env(CHILD, "1").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains(LEFT)), "it ended before");
+    let start = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            panic!("the process does not end");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(child.wait().unwrap().success());
+}
