@@ -9,6 +9,7 @@ mod kafka {
     mod corpus;
     mod group_protocol;
     mod lanes;
+    mod lost;
     mod security;
     mod truncation;
     mod vectors;

@@ -132,7 +132,9 @@ impl Group {
             }
             let mut numbers: Vec<i32> = partitions.iter().map(|it| it.id()).collect();
             numbers.sort_unstable();
-            numbers.into_iter().for_each(|number| drop(list.add_partition(topic, number)));
+            for number in numbers {
+                list.add_partition(topic, number);
+            }
         }
         let committed = self
             .client
@@ -194,7 +196,9 @@ impl Group {
             }
             SeekTo::Time(millis) => {
                 let mut list = TopicPartitionList::with_capacity(positions.len());
-                positions.iter().for_each(|it| drop(list.add_partition(&it.topic, it.partition)));
+                for it in positions {
+                    list.add_partition(&it.topic, it.partition);
+                }
                 // librdkafka takes the time in the place of the offset. One before 1970 would be a special value.
                 let found = self.offsets(list, Offset::Offset(millis.max(0)))?;
                 positions.iter().zip(found).map(|(it, found)| found.unwrap_or(it.high)).collect()

@@ -1,4 +1,5 @@
-//! `group_protocol = "consumer"` (KIP-848): on Kafka 4 the brokers share partitions out, on Kafka 3 nothing answers.
+//! `group_protocol = "consumer"` (KIP-848): on Kafka 4 the brokers share partitions out, on Kafka 3 nothing answers. To see the
+//! former: `KAFKA_VERSION=4.1.1 cargo xtask test -p ditto-tests --test kafka group_protocol`.
 
 use std::time::{Duration, Instant};
 

@@ -75,6 +75,9 @@ const WAIT: Duration = Duration::from_millis(2);
 /// A blocked reader pauses its partitions after this, and goes on polling to stay in the group.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
+const JOIN: Duration = Duration::from_secs(30);
+
 impl Reader {
     pub(super) fn new(
         settings: &ConsumerSettings,
@@ -99,7 +102,7 @@ impl Reader {
             commits: Commits::new(settings.commit_interval),
             truncated: None,
             watchdog: Watchdog::new(settings.stall_after),
-            waiting_told: Some(Instant::now() + settings.stall_after / 2),
+            waiting_told: Some(Instant::now() + JOIN),
         })
     }
 

@@ -109,3 +109,28 @@ pub(super) fn offsets_of(offsets: &[PlaceOffset]) -> TopicPartitionList {
     }
     list
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::CommitMode;
+
+    use super::*;
+    use crate::embedded::EmbeddedCluster;
+
+    #[test]
+    fn what_is_committed_wins_over_the_start() {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        let mut properties = cluster.settings().properties();
+        let client: BaseConsumer = properties.set("group.id", "g").to_config().create().unwrap();
+        let place = |partition| (std::sync::Arc::from("in"), partition);
+        client.commit(&offsets_of(&[("in".into(), 1, 7)]), CommitMode::Sync).unwrap();
+        for start_at in [StartAt::Earliest, StartAt::Latest] {
+            let mut starts = find(&client, &[place(0), place(1)], start_at).unwrap();
+            starts.all.sort();
+            assert_eq!(starts.all, [("in".into(), 0, 0), ("in".into(), 1, 7)]);
+            assert_eq!(starts.first, [("in".into(), 0, 0)]);
+        }
+        assert!(find(&client, &[], StartAt::Latest).unwrap().all.is_empty());
+    }
+}

@@ -428,7 +428,7 @@ fn a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process() {
             child.kill().unwrap();
             panic!("the process does not end");
         }
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     assert!(child.wait().unwrap().success());
 }
