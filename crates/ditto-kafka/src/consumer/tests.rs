@@ -432,3 +432,38 @@ fn a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process() {
     }
     assert!(child.wait().unwrap().success());
 }
+
+/// The start of a partition was not found out, and another partition has a gap: that must not move the former.
+#[test]
+fn a_gap_elsewhere_moves_nothing_that_was_not_read_yet() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g");
+        let group = crate::group::Group::open(&cluster.settings(), "g").unwrap();
+        let positions = group.positions(&["in".to_owned()]).unwrap();
+        group.seek(&group.plan(&positions, crate::group::SeekTo::Offset(5)).unwrap()).unwrap();
+        drop(group);
+
+        let shared = Arc::new(Shared::default());
+        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
+        client.subscribe(&["in"]).unwrap();
+        let positions = || lock(&client.context().partitions).positions();
+        while positions().is_empty() {
+            let _none = client.poll(Duration::from_millis(50));
+        }
+        {
+            let mut partitions = lock(&client.context().partitions);
+            partitions.assign("in", 0, Some(500));
+            partitions.assign("in", 1, None);
+        }
+        let went_on = truncation::go_on(&client, StartAt::Latest, OnTruncation::Earliest, &shared.counters);
+        assert_eq!(went_on, Ok(Ok(())));
+        let mut next: Vec<_> = positions().into_iter().map(|it| (it.partition, it.next)).collect();
+        next.sort_unstable();
+        assert_eq!(next, [(0, Some(0)), (1, Some(5))]);
+        assert_eq!(shared.counters.snapshot().gaps, 1);
+    });
+}
