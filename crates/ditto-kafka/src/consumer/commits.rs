@@ -49,9 +49,11 @@ impl Commits {
         self.send(consumer, is_interval, CommitMode::Async);
     }
 
-    /// Commits everything and waits for it.
-    pub(super) fn finish(&mut self, consumer: &BaseConsumer<Assignment>) {
-        lock(&consumer.context().partitions).forget_requests();
+    /// Commits everything that is not on its way, and waits for it.
+    pub(super) fn finish(&mut self, consumer: &BaseConsumer<Assignment>, shared: &Shared) {
+        if self.in_doubt || shared.commit_failed.load(Ordering::Acquire) {
+            lock(&consumer.context().partitions).forget_requests();
+        }
         self.send(consumer, true, CommitMode::Sync);
     }
 

@@ -52,6 +52,8 @@ pub(super) struct Reader {
     batches: Option<mpsc::Sender<Vec<ConsumedRecord>>>,
     /// Read, and the owner has no room for it.
     waiting: Option<Vec<ConsumedRecord>>,
+    /// It has failed for good, and the owner has not taken everything that was read before.
+    failing: Option<ClientError>,
     /// Nothing is read while this is set.
     blocked_since: Option<Instant>,
     commits: Commits,
@@ -59,7 +61,7 @@ pub(super) struct Reader {
     truncated: Option<Instant>,
     watchdog: Watchdog,
     /// When to say that the group has not answered yet.
-    waiting_told: Option<Instant>,
+    tell_at: Option<Instant>,
 }
 
 /// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
@@ -74,7 +76,6 @@ const POLL: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_millis(2);
 /// A blocked reader pauses its partitions after this, and goes on polling to stay in the group.
 const PATIENCE: Duration = Duration::from_secs(1);
-
 /// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
 const JOIN: Duration = Duration::from_secs(30);
 
@@ -98,11 +99,12 @@ impl Reader {
             shared,
             batches: Some(batches),
             waiting: None,
+            failing: None,
             blocked_since: None,
             commits: Commits::new(settings.commit_interval),
             truncated: None,
             watchdog: Watchdog::new(settings.stall_after),
-            waiting_told: Some(Instant::now() + JOIN),
+            tell_at: Some(Instant::now() + JOIN),
         })
     }
 
@@ -119,7 +121,7 @@ impl Reader {
                 self.wait_for_room();
                 continue;
             }
-            if let Err(failure) = self.read() {
+            if let Err(failure) = self.failing.take().map_or_else(|| self.read(), Err) {
                 error!(%failure, "kafka consumer failed for good");
                 *lock(&self.shared.failure) = Some(failure);
                 self.batches = None;
@@ -127,7 +129,7 @@ impl Reader {
             }
         }
         self.settle();
-        self.commits.finish(&self.consumer);
+        self.commits.finish(&self.consumer, &self.shared);
         // Leaves the group; may block, which is why it happens here.
         drop(self.consumer);
     }
@@ -167,9 +169,8 @@ impl Reader {
         self.switch_partitions(true);
         // Serves rebalances and errors; a record that still comes is put behind the waiting ones.
         let mut batch = self.waiting.take().unwrap_or_default();
-        if let Err(failure) = self.fill(&mut batch, POLL) {
-            warn!(%failure, "kafka consumer");
-        }
+        // What was read before is handed out first.
+        self.failing = self.fill(&mut batch, POLL).err().or(self.failing.take());
         self.waiting = Some(batch);
     }
 
@@ -242,10 +243,10 @@ impl Reader {
 
     /// librdkafka keeps asking and says nothing, above all if the brokers do not know the protocol.
     fn tell_of_waiting(&mut self) {
-        if self.waiting_told.is_none_or(|due| due > Instant::now()) {
+        if self.tell_at.is_none_or(|due| due > Instant::now()) {
             return;
         }
-        self.waiting_told = None;
+        self.tell_at = None;
         if !self.shared.has_joined.load(Ordering::Acquire) {
             let hint = match self.settings.group_protocol {
                 GroupProtocol::Classic => "are the brokers there, and may this user read the group?",

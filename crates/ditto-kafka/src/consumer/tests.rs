@@ -211,6 +211,38 @@ fn leave_behind(protocol: GroupProtocol) {
     });
 }
 
+/// The owner has no room, so the reader only polls to stay in the group: it must not pass over what it is told then.
+#[test]
+fn a_failure_while_the_owner_has_no_room_is_told_after_the_rest() {
+    /// FENCED_INSTANCE_ID: another process has the name of this one.
+    const FENCED: ErrorCode = ErrorCode::from_number(82);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..3_000).await;
+        let settings = settings(&cluster, "g")
+            .with_session_timeout(Duration::from_secs(6))
+            .with_instance_id(Some("one".to_owned()));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        until("there is no room", || consumer.counts().batches == 2).await;
+        cluster.request_errors(RequestKind::Heartbeat, &[FENCED]).unwrap();
+        let told = || consumer.connection_state().last_error().map(crate::connection::ConnectionError::code);
+        until("it is told", || told() == Some(FENCED)).await;
+        let mut count = 0;
+        while let Some(batch) =
+            tokio::time::timeout(Duration::from_secs(30), consumer.next_batch()).await.expect("it ends")
+        {
+            for record in &batch {
+                assert_eq!(number(record), count);
+                count += 1;
+            }
+        }
+        assert!(count > 512, "{count}");
+        assert_eq!(consumer.failure().unwrap().kind(), crate::error::ClientErrorKind::Cluster(FENCED));
+        consumer.close(Duration::from_secs(20)).await;
+    });
+}
+
 /// Waits for something that the consumer's thread does.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
