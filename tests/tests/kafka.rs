@@ -5,7 +5,11 @@
 mod kafka {
     mod addresses;
     mod bad_input;
+    mod closing;
     mod corpus;
+    mod group_protocol;
+    mod lanes;
+    mod lost;
     mod outages;
     mod security;
     mod truncation;

@@ -17,10 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig, KafkaFeedConfig, LaneKind};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig};
 use crate::definitions::Definitions;
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
+use crate::lanes;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
 use crate::status::Status;
@@ -158,7 +159,8 @@ impl App {
                     Some(topic) => Some(running.acknowledge_to(&config.cluster, topic.clone())?),
                     None => None,
                 };
-                for lane in self.lanes(&config.group_id) {
+                let ids = self.connections.iter().map(|(connection, _)| connection.id().as_str());
+                for lane in lanes::of(&config, &self.config.lanes, ids) {
                     let sink: Box<dyn AcknowledgementSink> = match &acknowledgements {
                         Some(sink) => Box::new(sink.clone()),
                         None => Box::new(NoAcknowledgements),
@@ -171,35 +173,22 @@ impl App {
         Ok(running)
     }
 
-    /// The lanes of a Kafka feed: one for each connection, and one for all shared ones.
-    fn lanes(&self, group_id: &str) -> Vec<KafkaLane<'_>> {
-        let (shared, own): (Vec<_>, Vec<_>) = self.connections.iter().partition(|(connection, _)| {
-            self.config.lanes.of(connection.id().as_str()).lane == LaneKind::Shared
-        });
-        let own = own.into_iter().map(|served| {
-            let name = served.0.id().to_string();
-            KafkaLane { group_id: format!("{group_id}.{name}"), name, served: vec![served] }
-        });
-        let shared = (!shared.is_empty()).then(|| KafkaLane {
-            name: "all shared connections".to_owned(),
-            group_id: group_id.to_owned(),
-            served: shared,
-        });
-        own.chain(shared).collect()
-    }
-
     fn start_lane(
         &self,
         running: &mut Running,
         config: &KafkaFeedConfig,
-        KafkaLane { name, group_id, served }: KafkaLane<'_>,
+        lanes::Lane { name, group, connections }: lanes::Lane,
         acknowledgements: Box<dyn AcknowledgementSink>,
     ) -> Result<(), AppError> {
-        let settings = ConsumerSettings::new(config.cluster.clone(), group_id, &config.topics)
+        let serves = |id: &str| connections.iter().any(|connection| connection == id);
+        let served: Vec<_> =
+            self.connections.iter().filter(|(connection, _)| serves(connection.id().as_str())).collect();
+        let settings = ConsumerSettings::new(config.cluster.clone(), group, &config.topics)
             .with_start_at(config.start_at)
             .with_on_truncation(config.on_truncation)
             .with_instance_id(config.instance_id.clone())
             .with_session_timeout(config.session_timeout)
+            .with_group_protocol(config.group_protocol)
             .with_max_value_bytes(self.config.policy.limits.max_bytes);
         let failed = |error| AppError::Client(format!("the feed of `{name}`"), error);
         let drivers = self.drivers(running, &served, true)?;
@@ -253,13 +242,6 @@ impl App {
             .with_linger(self.config.producer.linger)
             .with_batch_bytes(self.config.producer.batch_bytes)
     }
-}
-
-/// A position in a Kafka feed, and who is served from there.
-struct KafkaLane<'a> {
-    name: String,
-    group_id: String,
-    served: Vec<&'a (Connection, Arc<CompiledConnection>)>,
 }
 
 fn compiled(served: &[&(Connection, Arc<CompiledConnection>)]) -> Vec<Arc<CompiledConnection>> {

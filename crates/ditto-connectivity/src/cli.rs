@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::lanes::Destination;
 
 /// Publishes the signals of Eclipse Ditto to Apache Kafka.
 ///
 /// Exit codes: 0 ended as asked; 1 signals failed, or the quickstart got other records than due; 64 wrong usage;
-/// 69 a file or a client is not available; 70 a bug; 78 wrong configuration; 130 ended at once by a second signal.
+/// 69 a file, a client or a lane is not available; 70 a bug; 78 wrong configuration; 130 ended at once by a second signal.
 #[derive(Debug, Parser)]
 #[command(name = "ditto-connectivity", version)]
 pub struct Cli {
@@ -23,6 +25,8 @@ pub enum Command {
     ///
     /// SIGUSR1 asks for its status: a line of JSON on stderr.
     Run(RunArgs),
+    /// Looks at where the lanes stand in the feed, or moves them.
+    Lanes(LanesArgs),
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
 }
@@ -39,6 +43,69 @@ pub struct RunArgs {
     /// Where acknowledgements of an NDJSON feed go, instead of the configured place; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub acks: Option<PathBuf>,
+}
+
+/// Arguments of `lanes`.
+#[derive(Debug, Args)]
+pub struct LanesArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LanesCommand,
+}
+
+/// What to do with lanes.
+#[derive(Debug, Subcommand)]
+pub enum LanesCommand {
+    /// Shows where each lane stands in each partition of the feed.
+    List(ListArgs),
+    /// Moves lanes that nobody runs, to publish again or to leave out.
+    Seek(SeekArgs),
+}
+
+/// Arguments of `lanes list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// For people, or a JSON object a line.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub format: ListFormat,
+}
+
+/// How lanes are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A table for each lane.
+    Text,
+    /// One object a line for each lane and partition.
+    Json,
+}
+
+/// Arguments of `lanes seek`.
+#[derive(Debug, Args)]
+pub struct SeekArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The lane: the id of its connection.
+    #[arg(value_name = "LANE", required_unless_present = "all", conflicts_with = "all")]
+    pub lane: Option<String>,
+    /// All lanes.
+    #[arg(long)]
+    pub all: bool,
+    /// Where to: earliest, latest, a time (2026-11-25T10:00:00Z, or back from now: -15m, -PT15M), or an offset.
+    #[arg(long, value_name = "WHERE", value_parser = Destination::parse, allow_hyphen_values = true)]
+    pub to: Destination,
+    /// Only this topic of the feed.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Only this partition of the topic.
+    #[arg(long, value_name = "P", requires = "topic")]
+    pub partition: Option<i32>,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `quickstart`.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ditto_kafka::{
-    ClusterSettings, Compression, OnTruncation, Partitioning, Sasl, SaslMechanism, Security, StartAt, Tls,
+    ClusterSettings, Compression, GroupProtocol, OnTruncation, Partitioning, Sasl, SaslMechanism, Security,
+    StartAt, Tls,
 };
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use ditto_protocol::Limits;
@@ -70,8 +71,10 @@ pub struct KafkaFeedConfig {
     pub on_truncation: OnTruncation,
     /// Who this instance is among the members of the groups, also after a restart.
     pub instance_id: Option<String>,
-    /// A member that is not heard of for so long has lost its partitions.
+    /// A member that is not heard of for so long has lost its partitions; with the classic protocol.
     pub session_timeout: Duration,
+    /// How partitions are shared among the members of a group.
+    pub group_protocol: GroupProtocol,
     /// Topic of the same cluster for acknowledgements.
     pub acknowledgement_topic: Option<String>,
 }
@@ -88,6 +91,7 @@ impl KafkaFeedConfig {
             on_truncation: OnTruncation::Fail,
             instance_id: None,
             session_timeout: SESSION_TIMEOUT,
+            group_protocol: GroupProtocol::Classic,
             acknowledgement_topic: None,
         }
     }
@@ -273,6 +277,18 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
     if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&session_timeout) {
         section.refuse("session_timeout", "is not within 1s and 5m");
     }
+    let group_protocol = section
+        .choice(
+            "group_protocol",
+            &[("classic", GroupProtocol::Classic), ("consumer", GroupProtocol::Consumer)],
+        )
+        .unwrap_or(GroupProtocol::Classic);
+    if group_protocol == GroupProtocol::Consumer && section.has("session_timeout") {
+        section.refuse(
+            "session_timeout",
+            "has no effect with group_protocol = \"consumer\"; set group.consumer.session.timeout.ms at the brokers",
+        );
+    }
     let security = security(section, folder);
     let bootstrap_servers = bootstrap_servers.map(|servers| {
         let servers: Vec<String> =
@@ -291,6 +307,7 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
             on_truncation,
             instance_id,
             session_timeout,
+            group_protocol,
             acknowledgement_topic,
         }))
     });

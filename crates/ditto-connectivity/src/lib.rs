@@ -8,6 +8,7 @@ mod definitions;
 pub mod exit;
 mod feed;
 mod grace;
+mod lanes;
 mod program;
 mod publish;
 mod quickstart;
@@ -18,12 +19,13 @@ mod telemetry;
 
 pub use self::{
     app::{App, AppError, Running},
-    cli::{Cli, Command, QuickstartArgs, RunArgs},
+    cli::{Cli, Command, LanesArgs, LanesCommand, ListArgs, ListFormat, QuickstartArgs, RunArgs, SeekArgs},
     config::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
         Variables,
     },
     definitions::{BrokenFile, Definition, Definitions},
+    lanes::{Destination, DestinationError},
     program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::{exit, quickstart, run};
+use crate::{exit, lanes, quickstart, run};
 
 /// The program: takes its arguments from the process and does what they say.
 pub fn main() -> ExitCode {
@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Lanes(args) => lanes::run(args.command),
         Command::Quickstart(args) => quickstart::quickstart(args),
     })
 }

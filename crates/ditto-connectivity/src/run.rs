@@ -144,7 +144,7 @@ fn check(config: &Config) -> u8 {
 }
 
 #[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]
-fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
+pub(crate) fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
     eprintln!("{why}");
     code
 }

@@ -1,9 +1,14 @@
 //! Reading topics as a member of a group, with commits that follow settlement.
 
 mod assignment;
+mod commits;
+mod counts;
+mod partitions;
 mod reader;
 mod settings;
+mod starts;
 mod truncation;
+mod watchdog;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,8 +21,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::counts::ConsumerCounts;
 use self::reader::{Reader, Shared};
-pub use self::settings::{ConsumerSettings, OnTruncation, StartAt};
+pub use self::settings::{ConsumerSettings, GroupProtocol, OnTruncation, StartAt};
 use crate::connection::ConnectionState;
 use crate::error::ClientError;
 use crate::lock::lock;
@@ -137,6 +143,12 @@ impl Consumer {
             Some(ended) => tokio::time::timeout(deadline, ended).await.is_ok(),
             None => true,
         }
+    }
+
+    /// What became of its partitions so far.
+    #[must_use]
+    pub fn counts(&self) -> ConsumerCounts {
+        self.shared.counters.snapshot()
     }
 
     /// How the connection stands.

@@ -106,6 +106,15 @@ impl EmbeddedCluster {
         self.run(move |mock| mock.request_errors(request.native(), &errors))
     }
 
+    /// Requests of this kind succeed again.
+    ///
+    /// # Errors
+    ///
+    /// The cluster has ended.
+    pub fn clear_request_errors(&self, request: RequestKind) -> Result<(), ClientError> {
+        self.run(move |mock| mock.clear_request_errors(request.native()))
+    }
+
     /// Whoever asks for this topic's metadata gets this error; 0 takes it away.
     ///
     /// # Errors
@@ -189,6 +198,8 @@ pub enum RequestKind {
     OffsetCommit,
     /// Query of committed offsets.
     OffsetFetch,
+    /// A sign of life of a member, in the classic protocol.
+    Heartbeat,
 }
 
 impl RequestKind {
@@ -201,6 +212,7 @@ impl RequestKind {
             Self::FindCoordinator => RDKafkaApiKey::FindCoordinator,
             Self::OffsetCommit => RDKafkaApiKey::OffsetCommit,
             Self::OffsetFetch => RDKafkaApiKey::OffsetFetch,
+            Self::Heartbeat => RDKafkaApiKey::Heartbeat,
         }
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod consumer;
 mod embedded;
 mod error;
+mod group;
 mod lock;
 mod mailbox;
 mod offsets;
@@ -22,9 +23,13 @@ pub use self::{
     cluster::{ClientCertificate, ClusterSettings, Sasl, SaslMechanism, Security, Tls},
     code::{ErrorCode, Scope},
     connection::{ConnectionError, ConnectionState, ConnectionStatus},
-    consumer::{ConsumedRecord, Consumer, ConsumerSettings, ConsumerTicket, OnTruncation, StartAt, Value},
+    consumer::{
+        ConsumedRecord, Consumer, ConsumerCounts, ConsumerSettings, ConsumerTicket, GroupProtocol,
+        OnTruncation, StartAt, Value,
+    },
     embedded::{EmbeddedCluster, RequestKind, StoredRecord, Tail},
     error::{ClientError, ClientErrorKind, PublishError},
+    group::{Group, GroupError, GroupErrorKind, GroupMember, GroupPosition, Seek, SeekTo},
     offsets::{OffsetTracker, Span},
     partitioner::partition_of_key,
     pool::{ClientState, PoolCounts, ProducerPool},

@@ -14,8 +14,12 @@ pub struct OffsetTracker {
     next: i64,
     /// From the watermark up, in the order of offsets; the first one has not settled.
     open: VecDeque<Entry>,
-    /// Settled below the watermark, since the last commit.
+    /// Settled below the watermark, and no commit was asked for since.
     uncommitted: Span,
+    /// A commit was asked for, and has not been answered.
+    requested: Span,
+    /// The offset that was asked for last, unless that failed.
+    last_request: Option<i64>,
     /// In `open`.
     pending: Span,
 }
@@ -45,6 +49,8 @@ impl OffsetTracker {
             next: start,
             open: VecDeque::new(),
             uncommitted: Span::default(),
+            requested: Span::default(),
+            last_request: None,
             pending: Span::default(),
         }
     }
@@ -98,24 +104,45 @@ impl OffsetTracker {
         self.next
     }
 
-    /// What has settled since the last commit.
+    /// What has settled since a commit was asked for.
     #[must_use]
     pub fn uncommitted(&self) -> Span {
         self.uncommitted
     }
 
-    /// From the last commit to the newest record handed out: what would be handed out again.
+    /// What a commit was asked for, without an answer.
+    #[must_use]
+    pub fn requested(&self) -> Span {
+        self.requested
+    }
+
+    /// From the last commit that is known to have succeeded to the newest record handed out: what would be handed out again.
     #[must_use]
     pub fn span(&self) -> Span {
-        Span {
-            records: self.pending.records + self.uncommitted.records,
-            bytes: self.pending.bytes + self.uncommitted.bytes,
+        self.pending.plus(self.uncommitted).plus(self.requested)
+    }
+
+    /// The offset to ask a commit of: the watermark, unless that was asked for already.
+    pub fn request(&mut self) -> Option<i64> {
+        if self.last_request == Some(self.watermark) {
+            return None;
+        }
+        self.last_request = Some(self.watermark);
+        self.requested = self.requested.plus(std::mem::take(&mut self.uncommitted));
+        self.last_request
+    }
+
+    /// An offset is committed. That of an earlier request has no effect: a later one is on its way.
+    pub fn committed(&mut self, offset: i64) {
+        if self.last_request == Some(offset) {
+            self.requested = Span::default();
         }
     }
 
-    /// The watermark is being committed.
-    pub fn committed(&mut self) {
-        self.uncommitted = Span::default();
+    /// Commits may have failed: what they were for is asked for again.
+    pub fn forget_requests(&mut self) {
+        self.last_request = None;
+        self.uncommitted = self.uncommitted.plus(std::mem::take(&mut self.requested));
     }
 }
 
@@ -128,6 +155,10 @@ impl Span {
     fn remove(&mut self, bytes: usize) {
         self.records -= 1;
         self.bytes -= bytes;
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { records: self.records + other.records, bytes: self.bytes + other.bytes }
     }
 }
 
@@ -148,10 +179,33 @@ mod tests {
         assert_eq!((tracker.watermark(), tracker.span()), (100, Span { records: 3, bytes: 30 }));
         tracker.settle(100);
         assert_eq!((tracker.watermark(), tracker.uncommitted()), (105, Span { records: 2, bytes: 20 }));
-        tracker.committed();
+        assert_eq!(tracker.request(), Some(105));
+        tracker.committed(105);
         assert_eq!(tracker.span(), Span { records: 1, bytes: 10 });
         tracker.settle(105);
         assert_eq!(tracker.watermark(), 106);
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_committed_counts() {
+        let mut tracker = OffsetTracker::new(0);
+        for offset in 0..4 {
+            assert!(tracker.track(offset, 1));
+            tracker.settle(offset);
+        }
+        assert_eq!(tracker.request(), Some(4));
+        assert_eq!(tracker.request(), None, "asked for already");
+        assert_eq!(tracker.span().records, 4, "nobody has answered");
+        tracker.forget_requests();
+        assert_eq!((tracker.uncommitted().records, tracker.span().records), (4, 4));
+        assert_eq!(tracker.request(), Some(4));
+        assert!(tracker.track(4, 1));
+        tracker.settle(4);
+        assert_eq!(tracker.request(), Some(5));
+        tracker.committed(4);
+        assert_eq!(tracker.span().records, 5, "the answer to the later request decides");
+        tracker.committed(5);
+        assert_eq!(tracker.span(), Span::default());
     }
 
     #[test]

@@ -96,6 +96,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                         on_truncation: Fail,
                         instance_id: None,
                         session_timeout: 10s,
+                        group_protocol: Classic,
                         acknowledgement_topic: None,
                     },
                 ),
@@ -180,5 +181,35 @@ default_read_subjects = ["integ:demo"]
                 grace: 30s,
             }
         "#]],
+    );
+}
+
+#[test]
+fn the_session_of_a_consumer_group_is_the_brokers_own() {
+    check(
+        r#"
+connections = "connections"
+[feed]
+kind = "kafka"
+bootstrap_servers = "kafka:9092"
+topics = ["ditto-feed"]
+session_timeout = "20s"
+group_protocol = "consumer"
+instance_id = "pod-1"
+"#,
+        expect![[
+            r#"c.toml:7: feed.session_timeout has no effect with group_protocol = "consumer"; set group.consumer.session.timeout.ms at the brokers"#
+        ]],
+    );
+    check(
+        r#"
+connections = "connections"
+[feed]
+kind = "kafka"
+bootstrap_servers = "kafka:9092"
+topics = ["ditto-feed"]
+group_protocol = "modern"
+"#,
+        expect![[r#"c.toml:7: feed.group_protocol `modern` is none of classic, consumer"#]],
     );
 }

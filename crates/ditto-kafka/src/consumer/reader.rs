@@ -6,8 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use tokio::sync::mpsc;
@@ -15,8 +14,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, error, warn};
 
 use super::assignment::Assignment;
+use super::commits::Commits;
+use super::counts::Counters;
+use super::partitions::Place;
+use super::starts::list_of;
 use super::truncation;
-use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, Value};
+use super::watchdog::Watchdog;
+use super::{ConsumedRecord, ConsumerSettings, ConsumerTicket, GroupProtocol, Value};
 use crate::code::ErrorCode;
 use crate::connection::ConnectionLog;
 use crate::error::ClientError;
@@ -30,7 +34,12 @@ pub(super) struct Shared {
     pub(super) stopping: AtomicBool,
     /// Leave the group.
     pub(super) closing: AtomicBool,
+    /// The group has given partitions to this member, maybe none.
+    pub(super) has_joined: AtomicBool,
+    /// librdkafka has told that a commit failed.
+    pub(super) commit_failed: AtomicBool,
     pub(super) connection: ConnectionLog,
+    pub(super) counters: Counters,
     pub(super) failure: Mutex<Option<ClientError>>,
 }
 
@@ -43,13 +52,16 @@ pub(super) struct Reader {
     batches: Option<mpsc::Sender<Vec<ConsumedRecord>>>,
     /// Read, and the owner has no room for it.
     waiting: Option<Vec<ConsumedRecord>>,
+    /// It has failed for good, and the owner has not taken everything that was read before.
+    failing: Option<ClientError>,
     /// Nothing is read while this is set.
     blocked_since: Option<Instant>,
-    /// All partitions are paused, since the owner has had no room for long.
-    is_paused: bool,
-    last_commit: Instant,
+    commits: Commits,
     /// Partitions have stopped, since their next record does not exist; when to see to it.
     truncated: Option<Instant>,
+    watchdog: Watchdog,
+    /// When to say that the group has not answered yet.
+    tell_at: Option<Instant>,
 }
 
 /// Records and bytes of a batch, at most; a larger record is a batch of its own. Small enough that a batch is still in
@@ -64,6 +76,8 @@ const POLL: Duration = Duration::from_millis(50);
 const WAIT: Duration = Duration::from_millis(2);
 /// A blocked reader pauses its partitions after this, and goes on polling to stay in the group.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
+const JOIN: Duration = Duration::from_secs(30);
 
 impl Reader {
     pub(super) fn new(
@@ -85,28 +99,29 @@ impl Reader {
             shared,
             batches: Some(batches),
             waiting: None,
+            failing: None,
             blocked_since: None,
-            is_paused: false,
-            last_commit: Instant::now(),
+            commits: Commits::new(settings.commit_interval),
             truncated: None,
+            watchdog: Watchdog::new(settings.stall_after),
+            tell_at: Some(Instant::now() + JOIN),
         })
     }
 
     pub(super) fn run(mut self) {
         while !self.shared.closing.load(Ordering::Acquire) {
             self.settle();
-            self.commit(CommitMode::Async);
+            self.commits.commit(&self.consumer, &self.shared);
             if self.shared.stopping.load(Ordering::Acquire) && self.batches.is_some() {
                 // What was read and not handed out is read again by whoever comes next.
                 self.batches = None;
                 self.waiting = None;
-                self.pause_all();
             }
             if !self.hand_out() {
                 self.wait_for_room();
                 continue;
             }
-            if let Err(failure) = self.read() {
+            if let Err(failure) = self.failing.take().map_or_else(|| self.read(), Err) {
                 error!(%failure, "kafka consumer failed for good");
                 *lock(&self.shared.failure) = Some(failure);
                 self.batches = None;
@@ -114,8 +129,7 @@ impl Reader {
             }
         }
         self.settle();
-        self.last_commit = Instant::now() - self.settings.commit_interval;
-        self.commit(CommitMode::Sync);
+        self.commits.finish(&self.consumer, &self.shared);
         // Leaves the group; may block, which is why it happens here.
         drop(self.consumer);
     }
@@ -128,25 +142,12 @@ impl Reader {
         lock(&self.consumer.context().partitions).settle(&settled);
     }
 
-    fn commit(&mut self, mode: CommitMode) {
-        let everything = self.last_commit.elapsed() >= self.settings.commit_interval;
-        let list = lock(&self.consumer.context().partitions).take_commit(everything, self.settings.span);
-        if everything {
-            self.last_commit = Instant::now();
-        }
-        if list.count() > 0
-            && let Err(error) = self.consumer.commit(&list, mode)
-        {
-            warn!(%error, "offsets not committed");
-        }
-    }
-
     /// Gives the waiting batch to the owner; false if there is no room.
     fn hand_out(&mut self) -> bool {
         let Some(batch) = self.waiting.take() else { return true };
         let Some(batches) = &self.batches else { return true };
         match batches.try_send(batch) {
-            Ok(()) => {}
+            Ok(()) => self.shared.counters.batches.add(1),
             Err(TrySendError::Full(batch)) => {
                 self.waiting = Some(batch);
                 return false;
@@ -155,10 +156,6 @@ impl Reader {
             Err(TrySendError::Closed(_)) => self.batches = None,
         }
         self.blocked_since = None;
-        if std::mem::take(&mut self.is_paused) {
-            let running = lock(&self.consumer.context().partitions).running();
-            self.switch(&running, false);
-        }
         true
     }
 
@@ -168,28 +165,29 @@ impl Reader {
             thread::park_timeout(WAIT);
             return;
         }
-        self.pause_all();
+        // Each time: a rebalance may have brought others.
+        self.switch_partitions(true);
         // Serves rebalances and errors; a record that still comes is put behind the waiting ones.
         let mut batch = self.waiting.take().unwrap_or_default();
-        if let Err(failure) = self.fill(&mut batch, POLL) {
-            warn!(%failure, "kafka consumer");
-        }
+        // What was read before is handed out first.
+        self.failing = self.fill(&mut batch, POLL).err().or(self.failing.take());
         self.waiting = Some(batch);
     }
 
-    fn pause_all(&mut self) {
-        if !std::mem::replace(&mut self.is_paused, true) {
-            let running = lock(&self.consumer.context().partitions).running();
-            self.switch(&running, true);
-        }
+    /// Pauses partitions that are full, or all of them to hold them; lets the others go on.
+    fn switch_partitions(&self, hold: bool) {
+        let switches = lock(&self.consumer.context().partitions).take_switches(hold);
+        self.switch(&switches.pause, true);
+        self.switch(&switches.resume, false);
     }
 
-    fn switch(&self, partitions: &TopicPartitionList, pause: bool) {
-        if partitions.count() == 0 {
+    fn switch(&self, partitions: &[Place], pause: bool) {
+        if partitions.is_empty() {
             return;
         }
-        debug!(partitions = partitions.count(), pause, "kafka partitions switched");
-        let done = if pause { self.consumer.pause(partitions) } else { self.consumer.resume(partitions) };
+        debug!(partitions = partitions.len(), pause, "kafka partitions switched");
+        let list = list_of(partitions);
+        let done = if pause { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         if let Err(error) = done {
             warn!(%error, pause, "kafka partitions not switched");
         }
@@ -197,11 +195,15 @@ impl Reader {
 
     /// Reads a batch, if there is one within the poll time.
     fn read(&mut self) -> Result<(), ClientError> {
-        let (pause, resume) = lock(&self.consumer.context().partitions).take_switches(self.settings.span);
-        self.switch(&pause, true);
-        self.switch(&resume, false);
-        if self.truncated.is_some_and(|due| due <= Instant::now()) {
-            self.go_on()?;
+        // Once nothing is handed out any more, nothing is read either.
+        let is_ending = self.batches.is_none();
+        self.switch_partitions(is_ending);
+        if !is_ending {
+            if self.truncated.is_some_and(|due| due <= Instant::now()) {
+                self.go_on()?;
+            }
+            self.watchdog.look(&self.consumer, &self.shared.counters);
+            self.tell_of_waiting();
         }
         let mut batch = Vec::new();
         self.fill(&mut batch, POLL)?;
@@ -239,8 +241,28 @@ impl Reader {
         Ok(())
     }
 
+    /// librdkafka keeps asking and says nothing, above all if the brokers do not know the protocol.
+    fn tell_of_waiting(&mut self) {
+        if self.tell_at.is_none_or(|due| due > Instant::now()) {
+            return;
+        }
+        self.tell_at = None;
+        if !self.shared.has_joined.load(Ordering::Acquire) {
+            let hint = match self.settings.group_protocol {
+                GroupProtocol::Classic => "are the brokers there, and may this user read the group?",
+                GroupProtocol::Consumer => "this group protocol needs brokers of Kafka 4.0 or newer",
+            };
+            warn!(group = self.settings.group_id, hint, "kafka group has not answered yet, goes on waiting");
+        }
+    }
+
     fn go_on(&mut self) -> Result<(), ClientError> {
-        match truncation::go_on(&self.consumer, self.settings.start_at, self.settings.on_truncation) {
+        match truncation::go_on(
+            &self.consumer,
+            self.settings.start_at,
+            self.settings.on_truncation,
+            &self.shared.counters,
+        ) {
             Ok(decided) => {
                 self.truncated = None;
                 decided

@@ -31,8 +31,22 @@ pub struct ConsumerSettings {
     /// Who this member is, for the whole life of an instance: one that comes back within the session takes up its
     /// partitions at once, and nobody else's move.
     pub instance_id: Option<String>,
-    /// A member that is not heard of for so long has lost its partitions.
+    /// A member that is not heard of for so long has lost its partitions. Only with [`GroupProtocol::Classic`]: otherwise the
+    /// brokers decide.
     pub session_timeout: Duration,
+    /// How partitions are shared among the members.
+    pub group_protocol: GroupProtocol,
+    /// A partition that has records and gives none for so long is fetched anew.
+    pub stall_after: Duration,
+}
+
+/// How the partitions are shared among the members of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GroupProtocol {
+    /// The members agree, cooperative and sticky.
+    Classic,
+    /// The brokers decide (KIP-848; Kafka 4.0 or newer). The session is theirs too.
+    Consumer,
 }
 
 /// Where reading starts the first time.
@@ -57,8 +71,9 @@ pub enum OnTruncation {
 }
 
 impl ConsumerSettings {
-    /// From the newest record, failing when records are gone; values up to 1 MiB, 10 000 records or 32 MiB a partition, a commit a second, a session of
-    /// 10 s (the reference's, kafka-client.md §2).
+    /// From the newest record, failing when records are gone; values up to 1 MiB, 10 000 records or 32 MiB a partition, a
+    /// commit a second, the classic protocol with a session of 10 s (the reference's, kafka-client.md §2), and a minute until
+    /// a partition counts as stalled.
     #[must_use]
     pub fn new(
         cluster: ClusterSettings,
@@ -78,6 +93,8 @@ impl ConsumerSettings {
             commit_interval: Duration::from_secs(1),
             instance_id: None,
             session_timeout: Duration::from_secs(10),
+            group_protocol: GroupProtocol::Classic,
+            stall_after: Duration::from_secs(60),
         }
     }
 
@@ -130,6 +147,20 @@ impl ConsumerSettings {
         self
     }
 
+    /// With another group protocol.
+    #[must_use]
+    pub fn with_group_protocol(mut self, protocol: GroupProtocol) -> Self {
+        self.group_protocol = protocol;
+        self
+    }
+
+    /// With another patience for partitions that give nothing.
+    #[must_use]
+    pub fn with_stall_after(mut self, patience: Duration) -> Self {
+        self.stall_after = patience;
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ClientError> {
         let missing = |what: &str| Err(ClientError::configuration(format!("no {what} is given")));
         if self.cluster.bootstrap_servers.is_empty() {
@@ -151,11 +182,8 @@ impl ConsumerSettings {
             .set("client.id", &self.client_id)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            .set("partition.assignment.strategy", "cooperative-sticky")
             // Not even to start: a reset that nobody is told of loses records.
             .set("auto.offset.reset", "error")
-            .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
-            .set("heartbeat.interval.ms", (self.session_timeout / 4).as_millis().to_string())
             // What is read ahead, in KiB over all partitions and in bytes per request.
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "20000")
@@ -165,6 +193,15 @@ impl ConsumerSettings {
             // Small enough that what is fetched is still in the cache when it is read.
             .set("fetch.message.max.bytes", (256 << 10).to_string())
             .set("fetch.wait.max.ms", "100");
+        match self.group_protocol {
+            GroupProtocol::Classic => properties
+                .set("group.protocol", "classic")
+                .set("partition.assignment.strategy", "cooperative-sticky")
+                .set("session.timeout.ms", self.session_timeout.as_millis().to_string())
+                .set("heartbeat.interval.ms", (self.session_timeout / 4).as_millis().to_string()),
+            // librdkafka refuses each of the others beside it.
+            GroupProtocol::Consumer => properties.set("group.protocol", "consumer"),
+        };
         if let Some(id) = &self.instance_id {
             properties.set("group.instance.id", id);
         }

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use rdkafka::Message as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::*;
-use crate::embedded::EmbeddedCluster;
+use crate::code::ErrorCode;
+use crate::embedded::{EmbeddedCluster, RequestKind};
 use crate::pool::ProducerPool;
 use crate::record::{Record, Token};
 use crate::settings::{Bounds, ProducerSettings};
@@ -183,17 +185,317 @@ fn records_that_are_gone_end_the_consumer_with_the_reason() {
 
 #[test]
 fn records_that_are_gone_are_left_behind_by_policy() {
+    leave_behind(GroupProtocol::Classic);
+}
+
+#[test]
+fn records_that_are_gone_are_left_behind_where_the_brokers_share_out() {
+    leave_behind(GroupProtocol::Consumer);
+}
+
+fn leave_behind(protocol: GroupProtocol) {
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 1).unwrap();
         write(&cluster, "in", 0..10).await;
         commit_beyond(&cluster, 500);
-        let settings = settings(&cluster, "g").with_on_truncation(OnTruncation::Earliest);
+        let settings =
+            settings(&cluster, "g").with_on_truncation(OnTruncation::Earliest).with_group_protocol(protocol);
         let mut consumer = Consumer::start(&settings).unwrap();
         let records = read(&mut consumer, 10).await;
+        assert_eq!((consumer.counts().gaps, consumer.counts().gone), (1, 0), "nobody knows how many");
         assert_eq!(records.iter().map(|it| it.offset).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
         consumer.settle(records.iter().map(|it| it.ticket));
         assert!(consumer.close(Duration::from_secs(20)).await);
         assert_eq!(committed(&cluster, 1), [Some(10)]);
+    });
+}
+
+/// The owner has no room, so the reader only polls to stay in the group: it must not pass over what it is told then.
+#[test]
+fn a_failure_while_the_owner_has_no_room_is_told_after_the_rest() {
+    /// FENCED_INSTANCE_ID: another process has the name of this one.
+    const FENCED: ErrorCode = ErrorCode::from_number(82);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..3_000).await;
+        let settings = settings(&cluster, "g")
+            .with_session_timeout(Duration::from_secs(6))
+            .with_instance_id(Some("one".to_owned()));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        until("there is no room", || consumer.counts().batches == 2).await;
+        cluster.request_errors(RequestKind::Heartbeat, &[FENCED]).unwrap();
+        let told = || consumer.connection_state().last_error().map(crate::connection::ConnectionError::code);
+        until("it is told", || told() == Some(FENCED)).await;
+        let mut count = 0;
+        while let Some(batch) =
+            tokio::time::timeout(Duration::from_secs(30), consumer.next_batch()).await.expect("it ends")
+        {
+            for record in &batch {
+                assert_eq!(number(record), count);
+                count += 1;
+            }
+        }
+        assert!(count > 512, "{count}");
+        assert_eq!(consumer.failure().unwrap().kind(), crate::error::ClientErrorKind::Cluster(FENCED));
+        consumer.close(Duration::from_secs(20)).await;
+    });
+}
+
+/// Waits for something that the consumer's thread does.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn the_brokers_share_partitions_out() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 3).unwrap();
+        write(&cluster, "in", 0..300).await;
+        let settings = settings(&cluster, "g")
+            .with_group_protocol(GroupProtocol::Consumer)
+            .with_instance_id(Some("one".to_owned()));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 300).await;
+        let settled = records.iter().filter(|record| record.offset < 40).map(|record| record.ticket);
+        consumer.settle(settled.collect::<Vec<_>>());
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 3), [Some(40); 3]);
+        // The same instance comes back.
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 180).await;
+        assert!(records.iter().all(|record| record.offset >= 40));
+        consumer.settle(records.iter().map(|record| record.ticket));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 3), [Some(100); 3]);
+    });
+}
+
+#[test]
+fn commits_that_fail_are_asked_for_again() {
+    /// GROUP_AUTHORIZATION_FAILED: nothing that librdkafka would try again by itself.
+    const REFUSED: ErrorCode = ErrorCode::from_number(30);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let records = read(&mut consumer, 10).await;
+        cluster.request_errors(RequestKind::OffsetCommit, &[REFUSED; 3]).unwrap();
+        consumer.settle(records.iter().map(|it| it.ticket));
+        // No further record comes that would bring another commit with it.
+        until("it is committed", || committed(&cluster, 1) == [Some(10)]).await;
+        assert!(consumer.close(Duration::from_secs(20)).await);
+    });
+}
+
+/// Commits fail without end: what would be read again must not grow without end.
+#[test]
+fn a_group_that_can_t_commit_pauses() {
+    const REFUSED: ErrorCode = ErrorCode::from_number(30);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..20_000).await;
+        let bounds = Bounds { records: 1_000, bytes: 32 << 20 };
+        let mut consumer = Consumer::start(&settings(&cluster, "g").with_span(bounds)).unwrap();
+        let mut count = 0;
+        let first = read(&mut consumer, 1).await;
+        count += first.len();
+        cluster.request_errors(RequestKind::OffsetCommit, &[REFUSED; 2_000]).unwrap();
+        consumer.settle(first.iter().map(|it| it.ticket));
+        while let Ok(Some(batch)) = tokio::time::timeout(Duration::from_secs(2), consumer.next_batch()).await
+        {
+            count += batch.len();
+            consumer.settle(batch.iter().map(|it| it.ticket));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(count < 10_000, "{count} records were handed out, and nothing is committed");
+        cluster.clear_request_errors(RequestKind::OffsetCommit).unwrap();
+        while count < 20_000 {
+            let batch = read(&mut consumer, 1).await;
+            count += batch.len();
+            consumer.settle(batch.iter().map(|it| it.ticket));
+        }
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(20_000)]);
+    });
+}
+
+#[test]
+fn nothing_is_committed_for_partitions_that_are_lost() {
+    /// UNKNOWN_MEMBER_ID: the session has expired, and the group has gone on without this member.
+    const EXPIRED: ErrorCode = ErrorCode::from_number(25);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g")
+            .with_session_timeout(Duration::from_secs(6))
+            .with_commit_interval(Duration::from_secs(600));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 20).await;
+        assert_eq!(committed(&cluster, 2), [Some(0), Some(0)], "the start");
+        consumer.settle(records.iter().map(|it| it.ticket));
+        cluster.request_errors(RequestKind::Heartbeat, &[EXPIRED]).unwrap();
+        until("partitions are lost", || consumer.counts().lost == 2).await;
+        // It joins again, and reads again what it had not committed.
+        let again = read(&mut consumer, 20).await;
+        assert_eq!(committed(&cluster, 2), [Some(0), Some(0)]);
+        // A ticket of before is void.
+        consumer.settle(records.iter().map(|it| it.ticket));
+        consumer.settle(again.iter().filter(|it| it.offset < 5).map(|it| it.ticket));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 2), [Some(5), Some(5)]);
+    });
+}
+
+/// librdkafka fetches nothing while everybody thinks that it does.
+#[test]
+fn vector_22006_a_partition_that_stalls_is_fetched_anew() {
+    stall(GroupProtocol::Classic);
+}
+
+#[test]
+fn vector_22006_a_partition_that_the_brokers_gave_is_fetched_anew_too() {
+    stall(GroupProtocol::Consumer);
+}
+
+fn stall(protocol: GroupProtocol) {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g").with_group_protocol(protocol);
+        let shared = Arc::new(Shared::default());
+        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
+        client.subscribe(&["in"]).unwrap();
+        let read = |wanted: usize, timeout: Duration| {
+            let start = std::time::Instant::now();
+            let mut offsets = Vec::new();
+            while offsets.len() < wanted && start.elapsed() < timeout {
+                let Some(Ok(record)) = client.poll(Duration::from_millis(50)) else { continue };
+                let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
+                assert!(lock(&client.context().partitions).track(topic, partition, offset, 1).is_some());
+                offsets.push((partition, offset));
+            }
+            offsets
+        };
+        assert_eq!(read(20, Duration::from_secs(30)).len(), 20);
+        let mut stuck = TopicPartitionList::new();
+        stuck.add_partition("in", 0);
+        client.pause(&stuck).unwrap();
+        write(&cluster, "in", 20..40).await;
+        let other = read(10, Duration::from_secs(30));
+        assert!(other.iter().all(|(partition, _)| *partition == 1), "{other:?}");
+
+        let mut watchdog = watchdog::Watchdog::new(Duration::ZERO);
+        for stalls in [0, 0, 1] {
+            watchdog.look(&client, &shared.counters);
+            assert_eq!(shared.counters.snapshot().stalls, stalls);
+        }
+        assert_eq!(read(10, Duration::from_secs(30)), (10..20).map(|offset| (0, offset)).collect::<Vec<_>>());
+        watchdog.look(&client, &shared.counters);
+        assert_eq!(shared.counters.snapshot().stalls, 1);
+    });
+}
+
+#[test]
+fn closing_has_a_deadline_though_the_cluster_is_gone() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..10).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        let records = read(&mut consumer, 10).await;
+        cluster.broker_down(None).unwrap();
+        consumer.settle(records.iter().map(|it| it.ticket));
+        let start = std::time::Instant::now();
+        // Whether it can end is librdkafka's business; that nobody waits longer is ours.
+        let _has_ended = consumer.close(Duration::from_secs(1)).await;
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    });
+}
+
+/// In a process of its own, which is this test once more.
+#[test]
+fn a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    const CHILD: &str = "DITTO_KAFKA_TEST_LEAVES_BEHIND";
+    const LEFT: &str = "left behind";
+    const TEST: &str =
+        "consumer::tests::a_consumer_that_is_left_behind_does_not_hold_up_the_end_of_the_process";
+    if std::env::var_os(CHILD).is_some() {
+        run(async {
+            let cluster = EmbeddedCluster::new(1).unwrap();
+            cluster.create_topic("in", 1).unwrap();
+            write(&cluster, "in", 0..10).await;
+            let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+            let records = read(&mut consumer, 10).await;
+            cluster.broker_down(None).unwrap();
+            consumer.settle(records.iter().map(|it| it.ticket));
+            // Its last commit has nobody to go to.
+            assert!(!consumer.close(Duration::from_millis(100)).await);
+        });
+        println!("{LEFT}");
+        std::process::exit(0);
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", TEST, "--nocapture"]).env(CHILD, "1").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains(LEFT)), "it ended before");
+    let start = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            panic!("the process does not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(child.wait().unwrap().success());
+}
+
+/// The start of a partition was not found out, and another partition has a gap: that must not move the former.
+#[test]
+fn a_gap_elsewhere_moves_nothing_that_was_not_read_yet() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 2).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g");
+        let group = crate::group::Group::open(&cluster.settings(), "g").unwrap();
+        let positions = group.positions(&["in".to_owned()]).unwrap();
+        group.seek(&group.plan(&positions, crate::group::SeekTo::Offset(5)).unwrap()).unwrap();
+        drop(group);
+
+        let shared = Arc::new(Shared::default());
+        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
+        client.subscribe(&["in"]).unwrap();
+        let positions = || lock(&client.context().partitions).positions();
+        while positions().is_empty() {
+            let _none = client.poll(Duration::from_millis(50));
+        }
+        {
+            let mut partitions = lock(&client.context().partitions);
+            partitions.assign("in", 0, Some(500));
+            partitions.assign("in", 1, None);
+        }
+        let went_on = truncation::go_on(&client, StartAt::Latest, OnTruncation::Earliest, &shared.counters);
+        assert_eq!(went_on, Ok(Ok(())));
+        let mut next: Vec<_> = positions().into_iter().map(|it| (it.partition, it.next)).collect();
+        next.sort_unstable();
+        assert_eq!(next, [(0, Some(0)), (1, Some(5))]);
+        assert_eq!(shared.counters.snapshot().gaps, 1);
     });
 }

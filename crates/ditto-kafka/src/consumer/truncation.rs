@@ -5,22 +5,15 @@ use std::sync::Arc;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
-use rdkafka::{Offset, TopicPartitionList};
 use tracing::warn;
 
-use super::assignment::{Assignment, START_TIMEOUT};
+use super::assignment::Assignment;
+use super::counts::Counters;
+use super::partitions::Position;
 use super::settings::{OnTruncation, StartAt};
+use super::starts::{self, ANSWER_TIMEOUT};
 use crate::error::ClientError;
 use crate::lock::lock;
-
-/// Where reading stands.
-#[derive(Debug, Clone)]
-pub(super) struct Position {
-    pub(super) topic: Arc<str>,
-    pub(super) partition: i32,
-    /// The offset to read next; `None` if nothing was read and the start could not be found out.
-    pub(super) next: Option<i64>,
-}
 
 /// A position outside of what the partition holds.
 #[derive(Debug)]
@@ -30,6 +23,19 @@ struct Gap {
     next: i64,
     low: i64,
     high: i64,
+}
+
+impl Gap {
+    fn go_on_at(&self, policy: OnTruncation) -> i64 {
+        if policy == OnTruncation::Latest { self.high } else { self.low }
+    }
+
+    /// Offsets between the one that was to be read and where it goes on. Those of a topic that was made anew count only if
+    /// they are passed over: nobody knows how far the old one went.
+    fn left_behind(&self, policy: OnTruncation) -> usize {
+        let from = if self.next < self.low { self.next } else { self.low };
+        usize::try_from(self.go_on_at(policy).saturating_sub(from)).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Gap {
@@ -43,7 +49,8 @@ impl fmt::Display for Gap {
     }
 }
 
-/// librdkafka has stopped partitions because their next offset does not exist. They go on as the policy says.
+/// librdkafka has stopped partitions because their next offset does not exist. They go on as the policy says. How many
+/// offsets were left behind unread is counted.
 ///
 /// # Errors
 ///
@@ -52,21 +59,28 @@ pub(super) fn go_on(
     consumer: &BaseConsumer<Assignment>,
     start_at: StartAt,
     policy: OnTruncation,
+    counters: &Counters,
 ) -> KafkaResult<Result<(), ClientError>> {
     let positions = lock(&consumer.context().partitions).positions();
-    let (mut gaps, mut again, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-    for Position { topic, partition, next } in positions {
-        let (low, high) = consumer.fetch_watermarks(&topic, partition, START_TIMEOUT)?;
-        match next {
-            Some(next) if (low..=high).contains(&next) => again.push((topic, partition, next)),
-            Some(next) => {
-                let start = if policy == OnTruncation::Earliest { low } else { high };
-                starts.push((Arc::clone(&topic), partition, start));
-                gaps.push(Gap { topic, partition, next, low, high });
-            }
-            None => starts.push((topic, partition, if start_at == StartAt::Earliest { low } else { high })),
+    let (mut gaps, mut again, mut starts, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for Position { topic, partition, next, .. } in positions {
+        let Some(next) = next else {
+            unknown.push((topic, partition));
+            continue;
+        };
+        let (low, high) = consumer.fetch_watermarks(&topic, partition, ANSWER_TIMEOUT)?;
+        if (low..=high).contains(&next) {
+            again.push((topic, partition, next));
+        } else {
+            let gap = Gap { topic, partition, next, low, high };
+            starts.push((Arc::clone(&gap.topic), partition, gap.go_on_at(policy)));
+            gaps.push(gap);
         }
     }
+    // Not where the policy says: these have skipped nothing, and their group may have committed something.
+    starts.extend(starts::find(consumer, &unknown, start_at)?.all);
+    counters.gaps.add(gaps.len());
+    counters.gone.add(gaps.iter().map(|gap| gap.left_behind(policy)).sum());
     if policy == OnTruncation::Fail && !gaps.is_empty() {
         let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
         return Ok(Err(ClientError::truncated(gaps.join("; "))));
@@ -76,21 +90,32 @@ pub(super) fn go_on(
     }
     // Which partition stopped is not told: if none is outside of its bounds, any of them may have.
     let restarted = if starts.is_empty() { &again } else { &starts };
-    let mut list = TopicPartitionList::new();
-    for (topic, partition, start) in restarted {
-        list.add_partition_offset(topic, *partition, Offset::Offset(*start))?;
-    }
     let mut partitions = lock(&consumer.context().partitions);
     for (topic, partition, start) in &starts {
         partitions.restart(topic, *partition, *start);
     }
-    for (topic, partition, _) in restarted {
-        partitions.resumed(topic, *partition);
-    }
     drop(partitions);
-    // A stopped partition takes no seek.
-    consumer.incremental_unassign(&list)?;
-    consumer.incremental_assign(&list)?;
-    consumer.resume(&list)?;
+    starts::restart(consumer, restarted)?;
     Ok(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_is_left_behind() {
+        let gap = |next| Gap { topic: "in".into(), partition: 0, next, low: 15, high: 20 };
+        // Retention has passed it; the topic was made anew.
+        let (passed, anew) = (gap(10), gap(500));
+        for (policy, of_passed, of_anew) in
+            [(OnTruncation::Fail, 5, 0), (OnTruncation::Earliest, 5, 0), (OnTruncation::Latest, 10, 5)]
+        {
+            assert_eq!(
+                (passed.left_behind(policy), anew.left_behind(policy)),
+                (of_passed, of_anew),
+                "{policy:?}"
+            );
+        }
+    }
 }

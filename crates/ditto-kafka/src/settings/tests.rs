@@ -55,6 +55,7 @@ fn replayable_round_robin() {
             message.max.bytes = 1048576
             client.id = me
             linger.ms = 5
+            batch.size = 1000000
             compression.codec = none
             queue.buffering.max.messages = 101000
             queue.buffering.max.kbytes = 2097151
@@ -97,6 +98,7 @@ fn best_effort_sticky_secured() {
             message.max.bytes = 1048576
             client.id = me
             linger.ms = 50
+            batch.size = 1000000
             compression.codec = zstd
             queue.buffering.max.messages = 1010
             queue.buffering.max.kbytes = 2097151

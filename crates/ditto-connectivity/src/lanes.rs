@@ -1,0 +1,185 @@
+//! The command `lanes`: where lanes stand in the feed, and how to move them while nobody runs them.
+
+mod destination;
+mod show;
+
+use ditto_kafka::{ClientError, Group, GroupError, GroupErrorKind, GroupPosition, SeekTo};
+
+pub use self::destination::{Destination, DestinationError};
+use self::show::{Shown, show_json, show_seek, show_text};
+use crate::cli::{LanesCommand, ListArgs, ListFormat, SeekArgs};
+use crate::config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig};
+use crate::definitions::Definitions;
+use crate::exit;
+use crate::run::{chain, fail};
+
+/// A position in the feed: one consumer group, and the connections that it serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lane {
+    pub(crate) name: String,
+    pub(crate) group: String,
+    pub(crate) connections: Vec<String>,
+}
+
+/// No connection has this name: `@` is in none.
+const SHARED: &str = "@shared";
+
+/// All lanes that a run with this feed has: one for each connection, and one for all that share.
+pub(crate) fn of<'a>(
+    feed: &KafkaFeedConfig,
+    serving: &LanesConfig,
+    connections: impl Iterator<Item = &'a str>,
+) -> Vec<Lane> {
+    let (mut lanes, mut sharing) = (Vec::new(), Vec::new());
+    for id in connections {
+        match serving.of(id).lane {
+            LaneKind::Own => lanes.push(Lane {
+                name: id.to_owned(),
+                group: format!("{}.{id}", feed.group_id),
+                connections: vec![id.to_owned()],
+            }),
+            LaneKind::Shared => sharing.push(id.to_owned()),
+        }
+    }
+    if !sharing.is_empty() {
+        lanes.push(Lane { name: SHARED.to_owned(), group: feed.group_id.clone(), connections: sharing });
+    }
+    lanes
+}
+
+/// Why the command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum LanesError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error("folder of connections `{0}` cannot be read")]
+    Definitions(String, #[source] std::io::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("lane `{0}`")]
+    Client(String, #[source] ClientError),
+    #[error("lane `{0}`: {1}")]
+    Group(String, GroupError),
+}
+
+impl LanesError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Definitions(..) => exit::CONFIG,
+            Self::Usage(_) => exit::USAGE,
+            Self::Group(_, error) if error.kind() == GroupErrorKind::NotThere => exit::USAGE,
+            Self::Client(..) | Self::Group(..) => exit::UNAVAILABLE,
+        }
+    }
+}
+
+/// Does it. The exit code.
+pub(crate) fn run(command: LanesCommand) -> u8 {
+    let done = match command {
+        LanesCommand::List(args) => list(&args),
+        LanesCommand::Seek(args) => seek(&args),
+    };
+    match done {
+        Ok(()) => exit::OK,
+        Err(error) => fail(&chain(&error), error.code()),
+    }
+}
+
+/// A feed that has lanes, and the lanes.
+fn load(config: &std::path::Path) -> Result<(KafkaFeedConfig, Vec<Lane>), LanesError> {
+    let config = Config::load(config)?;
+    let FeedConfig::Kafka(feed) = config.feed else {
+        let text = "the feed is lines of JSON, which keep no position: there are lanes only with feed.kind = \"kafka\"";
+        return Err(LanesError::Usage(text.to_owned()));
+    };
+    let definitions = Definitions::load(&config.connections)
+        .map_err(|error| LanesError::Definitions(config.connections.display().to_string(), error))?;
+    let lanes = of(&feed, &config.lanes, definitions.open().map(|connection| connection.id().as_str()));
+    Ok((*feed, lanes))
+}
+
+fn list(args: &ListArgs) -> Result<(), LanesError> {
+    let (feed, lanes) = load(&args.config)?;
+    for (at, lane) in lanes.iter().enumerate() {
+        let group = open(&feed, lane)?;
+        let of_lane = |error| LanesError::Group(lane.name.clone(), error);
+        let positions = group.positions(&feed.topics).map_err(of_lane)?;
+        let members = show::Members::of(&feed, &group).map_err(of_lane)?;
+        let shown = Shown { lane, members: &members, positions: &positions };
+        match args.format {
+            ListFormat::Text => show_text(&shown, at == 0),
+            ListFormat::Json => show_json(&shown),
+        }
+    }
+    Ok(())
+}
+
+/// Looks at every lane before it moves the first.
+fn seek(args: &SeekArgs) -> Result<(), LanesError> {
+    let to = args.to.seek_to();
+    if matches!(to, SeekTo::Offset(_)) && args.partition.is_none() {
+        let text = "an offset is one of a partition: add --topic and --partition, or give a time";
+        return Err(LanesError::Usage(text.to_owned()));
+    }
+    let (feed, lanes) = load(&args.config)?;
+    let lanes = chosen(lanes, args)?;
+    let topics = topics(&feed, args)?;
+    let mut moves = Vec::new();
+    for lane in lanes {
+        let group = open(&feed, &lane)?;
+        let of_lane = |error| LanesError::Group(lane.name.clone(), error);
+        if !args.dry_run {
+            group.must_be_idle().map_err(of_lane)?;
+        }
+        let positions = partition(group.positions(&topics).map_err(of_lane)?, args)?;
+        let seeks = group.plan(&positions, to).map_err(of_lane)?;
+        moves.push((lane, group, seeks));
+    }
+    for (lane, group, seeks) in &moves {
+        if !args.dry_run {
+            group.seek(seeks).map_err(|error| LanesError::Group(lane.name.clone(), error))?;
+        }
+        show_seek(lane, seeks, args.dry_run);
+    }
+    Ok(())
+}
+
+fn open(feed: &KafkaFeedConfig, lane: &Lane) -> Result<Group, LanesError> {
+    Group::open(&feed.cluster, &*lane.group).map_err(|error| LanesError::Client(lane.name.clone(), error))
+}
+
+fn chosen(lanes: Vec<Lane>, args: &SeekArgs) -> Result<Vec<Lane>, LanesError> {
+    let Some(name) = &args.lane else { return Ok(lanes) };
+    let known: Vec<_> = lanes.iter().map(|lane| lane.name.clone()).collect();
+    let lanes: Vec<_> = lanes.into_iter().filter(|lane| lane.name == *name).collect();
+    if lanes.is_empty() {
+        return Err(LanesError::Usage(format!("there is no lane `{name}`; known are {}", listed(&known))));
+    }
+    Ok(lanes)
+}
+
+fn topics(feed: &KafkaFeedConfig, args: &SeekArgs) -> Result<Vec<String>, LanesError> {
+    match &args.topic {
+        None => Ok(feed.topics.clone()),
+        Some(topic) if feed.topics.contains(topic) => Ok(vec![topic.clone()]),
+        Some(topic) => Err(LanesError::Usage(format!(
+            "`{topic}` is no topic of the feed; those are {}",
+            listed(&feed.topics)
+        ))),
+    }
+}
+
+fn partition(positions: Vec<GroupPosition>, args: &SeekArgs) -> Result<Vec<GroupPosition>, LanesError> {
+    let Some(wanted) = args.partition else { return Ok(positions) };
+    let there = positions.len();
+    let found: Vec<_> = positions.into_iter().filter(|it| it.partition == wanted).collect();
+    if found.is_empty() {
+        let text = format!("there is no partition {wanted}; the topic has {there}, from 0");
+        return Err(LanesError::Usage(text));
+    }
+    Ok(found)
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { format!("`{}`", names.join("`, `")) }
+}
