@@ -97,7 +97,10 @@ impl ConsumerContext for Assignment {
         let is_cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.assigned(consumer, list);
-            if is_cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }
+            let assigned =
+                if is_cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) };
+            // librdkafka keeps the pause of a partition while somebody else has it; we start anew.
+            assigned.and_then(|()| consumer.resume(list))
         } else {
             if consumer.assignment_lost() {
                 self.lost(list);

@@ -356,6 +356,32 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
     });
 }
 
+/// A partition that was paused when it was lost is read again when it comes back.
+#[test]
+fn a_pause_ends_with_its_assignment() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..3_000).await;
+        let bounds = Bounds { records: 1_000, bytes: 32 << 20 };
+        let settings = settings(&cluster, "g").with_span(bounds).with_session_timeout(Duration::from_secs(6));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        read(&mut consumer, 1_000).await;
+        let more = tokio::time::timeout(Duration::from_secs(2), consumer.next_batch()).await;
+        assert!(more.is_err(), "it has paused");
+        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::from_number(25)]).unwrap();
+        until("partitions are lost", || consumer.counts().lost == 1).await;
+        let mut again = 0;
+        while again < 3_000 {
+            let batch = read(&mut consumer, 1).await;
+            again += batch.len();
+            consumer.settle(batch.iter().map(|it| it.ticket));
+        }
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(3_000)]);
+    });
+}
+
 /// librdkafka fetches nothing while everybody thinks that it does.
 #[test]
 fn vector_22006_a_partition_that_stalls_is_fetched_anew() {
