@@ -9,7 +9,7 @@ use ditto_kafka::{
     ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
 };
 use ditto_outbound::{
-    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneCounters, NoAcknowledgements, OnHold,
+    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, NoAcknowledgements, OnHold,
 };
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -143,7 +143,7 @@ impl App {
                 let served: Vec<_> = self.connections.iter().collect();
                 let connections = self.drivers(&mut running, &served, false)?;
                 let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
-                running.add_lane("ndjson", compiled(&served), lane.counters());
+                running.report.add("ndjson".to_owned(), compiled(&served), lane.counters(), None);
                 let bound = running.bound();
                 running.spawn(async move {
                     match bound.drain(lane).await {
@@ -192,9 +192,11 @@ impl App {
             .with_max_value_bytes(self.config.policy.limits.max_bytes);
         let failed = |error| AppError::Client(format!("the feed of `{name}`"), error);
         let drivers = self.drivers(running, &served, true)?;
-        let feed = KafkaFeed::new(Consumer::start(&settings).map_err(failed)?, running.stop.clone());
+        let consumer = Consumer::start(&settings).map_err(failed)?;
+        let monitor = consumer.monitor();
+        let feed = KafkaFeed::new(consumer, running.stop.clone());
         let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), drivers, acknowledgements);
-        running.add_lane(&name, compiled(&served), lane.counters());
+        running.report.add(name.clone(), compiled(&served), lane.counters(), Some(monitor));
         let bound = running.bound();
         let grace = running.grace.clone();
         running.spawn(async move {
@@ -285,15 +287,6 @@ impl Bound {
 }
 
 impl Running {
-    fn add_lane(
-        &mut self,
-        name: &str,
-        connections: Vec<Arc<CompiledConnection>>,
-        counters: Arc<LaneCounters>,
-    ) {
-        self.report.add(name.to_owned(), connections, counters);
-    }
-
     /// Runs a lane in a thread of its own: what it works on stays in one core's cache, and no lane waits for another.
     fn spawn(
         &mut self,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ditto_kafka::ConsumerMonitor;
 use ditto_outbound::{CompiledConnection, LaneCounters, LaneCounts, TargetCounts};
 
 /// Counters of all lanes and targets; reading it costs the lanes nothing.
@@ -16,6 +17,8 @@ struct LaneReport {
     name: String,
     connections: Vec<Arc<CompiledConnection>>,
     counters: Arc<LaneCounters>,
+    /// Only of a Kafka feed.
+    feed: Option<ConsumerMonitor>,
 }
 
 /// Sums over all targets.
@@ -43,8 +46,19 @@ impl Report {
         name: String,
         connections: Vec<Arc<CompiledConnection>>,
         counters: Arc<LaneCounters>,
+        feed: Option<ConsumerMonitor>,
     ) {
-        self.lanes.push(LaneReport { name, connections, counters });
+        self.lanes.push(LaneReport { name, connections, counters, feed });
+    }
+
+    /// How the feed of each lane does, by the lane's name, with the ids of the connections that it serves.
+    pub(crate) fn feeds(
+        &self,
+    ) -> impl Iterator<Item = (&str, Vec<&str>, LaneCounts, Option<&ConsumerMonitor>)> {
+        self.lanes.iter().map(|lane| {
+            let connections = lane.connections.iter().map(|connection| connection.id()).collect();
+            (lane.name.as_str(), connections, lane.counters.snapshot(), lane.feed.as_ref())
+        })
     }
 
     /// The counts of each lane's feed, by the lane's name.

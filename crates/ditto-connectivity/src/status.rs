@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ditto_kafka::{ClientState, ConnectionStatus, ProducerPool, ProducerSettings};
+use ditto_kafka::{
+    ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, ProducerPool, ProducerSettings,
+};
 use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -125,11 +127,16 @@ impl Status {
             said.insert("targets".to_owned(), targets.map(of_target).collect());
             Value::Object(said)
         });
-        let lanes = report.lanes().map(|(name, counts)| {
-            json!({
-                "name": name, "received": counts.received, "unselected": counts.unselected,
-                "undecodable": reasons(&counts.undecodable), "acknowledgements": counts.acknowledgements,
-            })
+        let lanes = report.feeds().map(|(name, connections, counts, feed)| {
+            let mut said = json!({
+                "name": name, "connections": connections, "received": counts.received,
+                "unselected": counts.unselected, "undecodable": reasons(&counts.undecodable),
+                "acknowledgements": counts.acknowledgements,
+            });
+            if let (Some(said), Some(feed)) = (said.as_object_mut(), feed) {
+                said.insert("feed".to_owned(), of_feed(feed));
+            }
+            said
         });
         json!({
             "time": text(SystemTime::now()),
@@ -159,26 +166,48 @@ impl Outlet {
 
     /// Trouble with the client, then what holds the connection.
     fn standing_of_all(&self, client: Option<&ClientState>) -> Standing {
-        let of_client =
-            client.map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
-                let state = &client.connection;
-                let word = match state.status() {
-                    ConnectionStatus::Connected => Word::Open,
-                    ConnectionStatus::Failed => Word::Failed,
-                    ConnectionStatus::Misconfigured => Word::Misconfigured,
-                    _ => Word::Unknown,
-                };
-                let reason = state.last_error().map(|error| {
-                    let servers = self.settings.cluster.bootstrap_servers.join(", ");
-                    format!("{}: {} (bootstrap servers: {servers})", error.code(), error.reason())
-                });
-                Standing { word, since: state.since(), reason }
+        let of_client = client
+            .map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
+                of_state(&client.connection, &self.settings.cluster.bootstrap_servers)
             });
         if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
             return of_client;
         }
         self.connection.held().map_or(of_client, |held| on_hold(&held))
     }
+}
+
+/// A client by what is known of its connection.
+fn of_state(state: &ConnectionState, servers: &[String]) -> Standing {
+    let word = match state.status() {
+        ConnectionStatus::Connected => Word::Open,
+        ConnectionStatus::Failed => Word::Failed,
+        ConnectionStatus::Misconfigured => Word::Misconfigured,
+        _ => Word::Unknown,
+    };
+    let reason = state.last_error().map(|error| {
+        let text = format!("{}: {}", error.code(), error.reason());
+        if servers.is_empty() { text } else { format!("{text} (bootstrap servers: {})", servers.join(", ")) }
+    });
+    Standing { word, since: state.since(), reason }
+}
+
+/// A lane's reader of the feed. What is not nought besides batches is worth a look.
+fn of_feed(feed: &ConsumerMonitor) -> Value {
+    let counts = feed.counts();
+    let standing = of_state(&feed.connection_state(), &[]);
+    let mut said = Map::new();
+    standing.describe(&mut said);
+    for (name, n) in [
+        ("batches", counts.batches),
+        ("gaps", counts.gaps),
+        ("gone", counts.gone),
+        ("lost", counts.lost),
+        ("stalls", counts.stalls),
+    ] {
+        said.insert(name.to_owned(), n.into());
+    }
+    Value::Object(said)
 }
 
 /// Whether a client is to be asked.
@@ -218,14 +247,20 @@ fn of_target(target: &CompiledTarget, of_connection: &Standing) -> Value {
 fn described(key: &str, name: &str, standing: &Standing) -> Map<String, Value> {
     let mut said = Map::new();
     said.insert(key.to_owned(), name.into());
-    said.insert("status".to_owned(), standing.word.to_string().into());
-    if let Some(since) = standing.since {
-        said.insert("since".to_owned(), text(since).into());
-    }
-    if let Some(reason) = &standing.reason {
-        said.insert("reason".to_owned(), reason.as_str().into());
-    }
+    standing.describe(&mut said);
     said
+}
+
+impl Standing {
+    fn describe(&self, said: &mut Map<String, Value>) {
+        said.insert("status".to_owned(), self.word.to_string().into());
+        if let Some(since) = self.since {
+            said.insert("since".to_owned(), text(since).into());
+        }
+        if let Some(reason) = &self.reason {
+            said.insert("reason".to_owned(), reason.as_str().into());
+        }
+    }
 }
 
 /// Reasons that have occurred.

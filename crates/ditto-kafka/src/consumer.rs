@@ -157,10 +157,34 @@ impl Consumer {
         self.shared.connection.snapshot()
     }
 
+    /// Tells the same to whoever does not have the consumer itself.
+    #[must_use]
+    pub fn monitor(&self) -> ConsumerMonitor {
+        ConsumerMonitor(Arc::clone(&self.shared))
+    }
+
     /// Why it ended without being stopped.
     #[must_use]
     pub fn failure(&self) -> Option<ClientError> {
         lock(&self.shared.failure).clone()
+    }
+}
+
+/// How a [`Consumer`] does, from anywhere, also when it has ended.
+#[derive(Debug, Clone)]
+pub struct ConsumerMonitor(Arc<Shared>);
+
+impl ConsumerMonitor {
+    /// What became of its partitions so far.
+    #[must_use]
+    pub fn counts(&self) -> ConsumerCounts {
+        self.0.counters.snapshot()
+    }
+
+    /// How its connection stands.
+    #[must_use]
+    pub fn connection_state(&self) -> ConnectionState {
+        self.0.connection.snapshot()
     }
 }
 

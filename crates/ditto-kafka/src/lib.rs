@@ -24,8 +24,8 @@ pub use self::{
     code::{ErrorCode, Scope},
     connection::{ConnectionError, ConnectionState, ConnectionStatus},
     consumer::{
-        ConsumedRecord, Consumer, ConsumerCounts, ConsumerSettings, ConsumerTicket, GroupProtocol,
-        OnTruncation, StartAt, Value,
+        ConsumedRecord, Consumer, ConsumerCounts, ConsumerMonitor, ConsumerSettings, ConsumerTicket,
+        GroupProtocol, OnTruncation, StartAt, Value,
     },
     embedded::{EmbeddedCluster, RequestKind, StoredRecord, Tail},
     error::{ClientError, ClientErrorKind, PublishError},

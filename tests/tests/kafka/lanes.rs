@@ -192,3 +192,48 @@ fn what_is_wrong_with_a_move_is_told() -> anyhow::Result<()> {
     ensure!(ended.stderr.contains("Connection refused"), "{}", ended.stderr);
     Ok(())
 }
+
+/// Connections that share a lane read the feed once, as one group; one that drops on hold does not hold up the others.
+#[test]
+fn connections_can_share_a_lane() -> anyhow::Result<()> {
+    const FEED: &str = "lanes-shared";
+    let broker = Broker::of_this_run()?;
+    let setup = setup(&broker, FEED, &["one", "two", "own"])?;
+    let targets = json!([{
+        "address": "lanes-shared-nowhere", "topics": ["_/_/things/twin/events"], "authorizationContext": ["integ:reader"],
+    }]);
+    setup.connection(&definition("dropping", &broker.listeners.plaintext, &targets))?;
+    setup.feed(&format!(
+        "kind = \"kafka\"\nbootstrap_servers = \"{}\"\ntopics = [\"{FEED}\"]\nstart_at = \"earliest\"\n\
+         group_id = \"{FEED}\"\ninternal_headers = \"trust\"\n[lanes]\nlane = \"shared\"\n\
+         [lanes.connection.own]\nlane = \"own\"\n[lanes.connection.dropping]\non_hold = \"drop\"",
+        broker.listeners.plaintext
+    ))?;
+    write(&broker, FEED, 0..100)?;
+    let service = setup.start_run()?;
+    for id in ["one", "two", "own"] {
+        broker.wait_for(&format!("{FEED}-{id}"), 100)?;
+    }
+    let status = service.status()?;
+    let lanes_said: Vec<_> = status["lanes"]
+        .as_array()
+        .context("no lanes")?
+        .iter()
+        .map(|lane| {
+            (lane["name"].as_str().unwrap_or_default(), lane["connections"].to_string(), &lane["received"])
+        })
+        .collect();
+    let shared = r#"["dropping","one","two"]"#.to_owned();
+    let expected = [("own", r#"["own"]"#.to_owned(), &json!(100)), ("@shared", shared, &json!(100))];
+    assert_eq!(lanes_said, expected, "each lane reads the feed once");
+    let ended = service.stop()?;
+    ended.expect_code(0)?;
+    assert!(ended.stderr.contains("100 dropped (on-hold)"), "{}", ended.stderr);
+    let ended = lanes(&setup, &["list"])?;
+    ensure!(
+        ended.stdout.contains("lane @shared (group lanes-shared), connections: dropping, one, two"),
+        "{}",
+        ended.stdout
+    );
+    Ok(())
+}

@@ -1,3 +1,4 @@
+use ditto_outbound::OnHold;
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -212,4 +213,25 @@ group_protocol = "modern"
 "#,
         expect![[r#"c.toml:7: feed.group_protocol `modern` is none of classic, consumer"#]],
     );
+}
+
+#[test]
+fn lanes_by_connection() {
+    let config = |lanes: &str| {
+        let text = format!("connections = \"c\"\n[feed]\nkind = \"ndjson\"\npath = \"-\"\n{lanes}");
+        Config::parse(&text, Path::new(""), &|_| None)
+    };
+    let lanes =
+        config("[lanes]\non_hold = \"drop\"\n[lanes.connection.\"a:b\"]\nlane = \"shared\"\n").unwrap().lanes;
+    let serving = |id| (lanes.of(id).lane, lanes.of(id).on_hold);
+    assert_eq!(serving("a:b"), (LaneKind::Shared, OnHold::Drop));
+    assert_eq!(serving("other"), (LaneKind::Own, OnHold::Drop));
+    let errors = config(
+        "[lanes]\nlane = \"mine\"\n[lanes.connection]\nx = 1\n[lanes.connection.y]\nhold = \"drop\"\n",
+    );
+    expect![[r#"
+        c.toml:6: lanes.lane `mine` is none of own, shared
+        c.toml:8: connection.x is a table: write [lanes.connection."x"]
+        c.toml:10: lanes.connection."y".hold is unknown; known here are lane, on_hold"#]]
+        .assert_eq(&ConfigErrors { file: "c.toml".into(), errors: errors.unwrap_err() }.to_string());
 }

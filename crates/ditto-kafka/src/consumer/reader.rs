@@ -59,6 +59,8 @@ pub(super) struct Reader {
     commits: Commits,
     /// Partitions have stopped, since their next record does not exist; when to see to it.
     truncated: Option<Instant>,
+    /// When the cluster was last asked how it is.
+    asked_at: Option<Instant>,
     watchdog: Watchdog,
     /// When to say that the group has not answered yet.
     tell_at: Option<Instant>,
@@ -74,6 +76,9 @@ const LAST_RECORD: usize = 4 << 10;
 const POLL: Duration = Duration::from_millis(50);
 /// How long the thread waits for the owner at a time.
 const WAIT: Duration = Duration::from_millis(2);
+/// How often a cluster in trouble is asked whether it still is, and how long the answer may take.
+const ASK_INTERVAL: Duration = Duration::from_secs(3);
+const ASK_TIMEOUT: Duration = Duration::from_secs(1);
 /// A blocked reader pauses its partitions after this, and goes on polling to stay in the group.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
@@ -103,6 +108,7 @@ impl Reader {
             blocked_since: None,
             commits: Commits::new(settings.commit_interval),
             truncated: None,
+            asked_at: None,
             watchdog: Watchdog::new(settings.stall_after),
             tell_at: Some(Instant::now() + JOIN),
         })
@@ -204,6 +210,7 @@ impl Reader {
             }
             self.watchdog.look(&self.consumer, &self.shared.counters);
             self.tell_of_waiting();
+            self.ask_if_in_trouble();
         }
         let mut batch = Vec::new();
         self.fill(&mut batch, POLL)?;
@@ -253,6 +260,19 @@ impl Reader {
                 GroupProtocol::Consumer => "this group protocol needs brokers of Kafka 4.0 or newer",
             };
             warn!(group = self.settings.group_id, hint, "kafka group has not answered yet, goes on waiting");
+        }
+    }
+
+    /// A feed in which nothing happens gives no sign of life: after an error it is asked for one.
+    fn ask_if_in_trouble(&mut self) {
+        let is_due = self.asked_at.is_none_or(|asked| asked.elapsed() >= ASK_INTERVAL);
+        if !is_due || self.shared.connection.snapshot().last_error().is_none() {
+            return;
+        }
+        self.asked_at = Some(Instant::now());
+        let topic = self.settings.topics.first().map(String::as_str);
+        if self.consumer.fetch_metadata(topic, ASK_TIMEOUT).is_ok() {
+            self.shared.connection.succeeded();
         }
     }
 

@@ -6,6 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
 use super::*;
 use crate::code::ErrorCode;
+use crate::connection::ConnectionStatus;
 use crate::embedded::{EmbeddedCluster, RequestKind};
 use crate::pool::ProducerPool;
 use crate::record::{Record, Token};
@@ -353,6 +354,24 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
         consumer.settle(again.iter().filter(|it| it.offset < 5).map(|it| it.ticket));
         assert!(consumer.close(Duration::from_secs(20)).await);
         assert_eq!(committed(&cluster, 2), [Some(5), Some(5)]);
+    });
+}
+
+/// A feed in which nothing happens is well again as soon as its brokers are.
+#[test]
+fn an_idle_consumer_knows_that_the_cluster_is_back() {
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..1).await;
+        let mut consumer = Consumer::start(&settings(&cluster, "g")).unwrap();
+        read(&mut consumer, 1).await;
+        let status = || consumer.monitor().connection_state().status();
+        until("it is connected", || status() == ConnectionStatus::Connected).await;
+        cluster.broker_down(None).unwrap();
+        until("the outage is seen", || status() == ConnectionStatus::Failed).await;
+        cluster.broker_up(None).unwrap();
+        until("it is connected again", || status() == ConnectionStatus::Connected).await;
     });
 }
 
