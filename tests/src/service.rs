@@ -257,7 +257,9 @@ impl Service {
             let lines = log.lines().filter(|line| line.contains(text));
             lines.filter_map(|line| line.rsplit_once("partitions=")?.1.parse::<usize>().ok()).sum()
         };
-        Ok((sum("kafka partitions assigned"), sum("kafka partitions revoked")))
+        // Those that are lost are gone as well.
+        let gone = sum("kafka partitions revoked") + sum("kafka partitions lost");
+        Ok((sum("kafka partitions assigned"), gone))
     }
 
     /// Waits for its end.

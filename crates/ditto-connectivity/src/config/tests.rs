@@ -233,5 +233,5 @@ fn lanes_by_connection() {
         c.toml:6: lanes.lane `mine` is none of own, shared
         c.toml:8: connection.x is a table: write [lanes.connection."x"]
         c.toml:10: lanes.connection."y".hold is unknown; known here are lane, on_hold"#]]
-        .assert_eq(&ConfigErrors { file: "c.toml".into(), errors: errors.unwrap_err() }.to_string());
+    .assert_eq(&ConfigErrors { file: "c.toml".into(), errors: errors.unwrap_err() }.to_string());
 }

@@ -119,8 +119,12 @@ impl ClientContext for Assignment {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // Nothing else tells of a commit that failed: rdkafka sets no callback for commits, so librdkafka logs them.
         if facility == "COMMITFAIL" {
-            self.shared.commit_failed.store(true, Ordering::Release);
-            warn!(text = message, "offsets not committed, will be tried again");
+            // Those that were on their way together fail together, as in each rebalance: say it once.
+            if self.shared.commit_failed.swap(true, Ordering::AcqRel) {
+                debug!(text = message, "offsets not committed, will be tried again");
+            } else {
+                warn!(text = message, "offsets not committed, will be tried again");
+            }
             return;
         }
         match level {
