@@ -1,9 +1,9 @@
 //! The real Kafka broker that `cargo xtask test` starts, and the tools that come with it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 /// The variable that names `broker.json`.
@@ -94,14 +94,22 @@ impl Broker {
     /// # Errors
     /// The tool fails.
     pub fn set_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
+        self.alter_user(user, &format!("SCRAM-SHA-256=[iterations=4096,password={password}]"))
+    }
+
+    /// Changes a setting of a user, such as a quota.
+    ///
+    /// # Errors
+    /// The tool fails.
+    pub fn alter_user(&self, user: &str, setting: &str) -> anyhow::Result<()> {
         let mut command = self.tool("kafka.admin.ConfigCommand");
         command.args(["--bootstrap-server", &self.listeners.plaintext, "--alter"]);
-        command.args(["--entity-type", "users", "--entity-name", user, "--add-config"]);
-        command.arg(format!("SCRAM-SHA-256=[iterations=4096,password={password}]"));
-        let output = command.output().context("cannot run the tool")?;
-        anyhow::ensure!(
+        command.args(["--entity-type", "users", "--entity-name", user, "--add-config", setting]);
+        let output = command.stdin(Stdio::null()).output().context("cannot run Kafka's tool")?;
+        ensure!(
             output.status.success(),
-            "password not set: {}",
+            "user not changed:\n{}{}",
+            String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())

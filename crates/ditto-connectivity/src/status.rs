@@ -65,13 +65,13 @@ impl fmt::Display for Word {
 }
 
 /// How often it is looked at connections of which nothing is heard.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(500);
 /// A connection that has records in flight and was not heard of for so long is asked; so is one that does not work.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_millis(1_500);
 /// An idle one that works.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Questions at a time: each takes a thread while it waits.
 const PROBES: usize = 16;
 

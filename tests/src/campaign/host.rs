@@ -70,20 +70,4 @@ impl Host {
         fs::write(&new, serde_json::to_string_pretty(&state)? + "\n")?;
         Ok(fs::rename(&new, &self.state_file)?)
     }
-
-    /// Gives a user a password for SCRAM-SHA-256, and makes the user if there is none.
-    pub(super) fn set_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
-        let mut command = self.broker.tool("kafka.admin.ConfigCommand");
-        command.args(["--bootstrap-server", &self.broker.listeners.plaintext, "--alter"]);
-        command.args(["--entity-type", "users", "--entity-name", user, "--add-config"]);
-        command.arg(format!("SCRAM-SHA-256=[iterations=4096,password={password}]"));
-        let output = command.stdin(Stdio::null()).output().context("cannot run Kafka's tool")?;
-        ensure!(
-            output.status.success(),
-            "no new password:\n{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
-    }
 }

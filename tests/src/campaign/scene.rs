@@ -60,7 +60,7 @@ impl Scene {
         let is_proxied = plan.faults.network + plan.faults.rotations > 0;
         let proxy = is_proxied.then(|| Proxy::start(&proxied.advertised, &proxied.listens)).transpose()?;
         if is_proxied {
-            host.set_password(&name, PASSWORD)?;
+            host.broker.set_password(&name, PASSWORD)?;
         }
         let setup = |instance| setup(&host.broker, program, &name, is_proxied, instance);
         let (first, second) = (setup("one")?, setup("two")?);
@@ -190,7 +190,7 @@ impl Scene {
         let proxy = self.proxy.as_ref().context("no proxy")?;
         let service = self.service.as_ref().context("no instance")?;
         let refusals = || service.log().map(|log| log.matches("kafka cluster refused").count());
-        self.host.set_password(&self.name, "wrong")?;
+        self.host.broker.set_password(&self.name, "wrong")?;
         let before = refusals()?;
         // Who is logged in stays so: all have to come again.
         proxy.switch(Mode::Reset);
@@ -206,7 +206,7 @@ impl Scene {
         }
         stay(REFUSED, || service.expect_running())?;
         let seen = refusals()? - before;
-        self.host.set_password(&self.name, PASSWORD)?;
+        self.host.broker.set_password(&self.name, PASSWORD)?;
         Ok(format!("the cluster refused the login {seen} times"))
     }
 

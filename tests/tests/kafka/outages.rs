@@ -201,6 +201,25 @@ fn a_wrong_password_is_told_and_used_once_it_is_right() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// reliability.md §3, row 5.
+#[test]
+fn a_quota_slows_down_and_loses_nothing() -> anyhow::Result<()> {
+    let mut outage = Outage::new("quota", "slow", "slow-secret")?;
+    outage.broker.set_password("slow", "slow-secret")?;
+    outage.broker.alter_user("slow", "producer_byte_rate=40000")?;
+    let service = outage.setup.start_run()?;
+    let start = Instant::now();
+    // Records of about 800 bytes. A broker takes what comes and lets its client wait afterwards.
+    for _ in 0..5 {
+        outage.write(200)?;
+        outage.check_output()?;
+    }
+    println!("1000 records in {:?}", start.elapsed());
+    assert!(start.elapsed() > Duration::from_secs(3), "nothing slowed it down");
+    service.wait_for_status("open", SOON)?;
+    service.stop()?.expect_code(0)
+}
+
 /// reliability.md §3, rows 9 and 10.
 #[test]
 fn a_topic_that_is_missing_holds_its_target_alone() -> anyhow::Result<()> {
