@@ -162,7 +162,7 @@ impl<L: Leaf> Driver<L> {
         if !self.holds.is_empty() {
             return self.deliver_around_holds(cx, settlement);
         }
-        let mut moved = false;
+        let mut moved = self.drop_late(settlement);
         while self.holds.is_empty() && (!self.again.is_empty() || !self.waiting.is_empty()) {
             match self.deliver.poll_ready(cx) {
                 Poll::Pending => break,
@@ -179,6 +179,22 @@ impl<L: Leaf> Driver<L> {
     fn next(&mut self) -> Option<Parked> {
         let again = self.again.pop_first().map(|(_, parked)| parked);
         again.or_else(|| self.waiting.pop_front().map(Parked::Mapped))
+    }
+
+    /// Drops what has come back and that nobody waits for any more. Whether there was any.
+    fn drop_late<T>(&mut self, settlement: &mut Settlement<T>) -> bool {
+        if self.again.is_empty() {
+            return false;
+        }
+        let (before, now_ms) = (self.again.len(), now_ms());
+        self.again.retain(|_, parked| {
+            let is_late = settlement.is_expired(parked.token(), now_ms);
+            if is_late {
+                settlement.drop_record(parked.token(), DropReason::Expired);
+            }
+            !is_late
+        });
+        self.again.len() < before
     }
 
     fn enqueue<T>(&mut self, parked: Parked, room: Result<(), DeliverError>, settlement: &mut Settlement<T>) {
@@ -353,7 +369,7 @@ impl<L: Leaf> Driver<L> {
     fn deliver_around_holds<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
         let now = Instant::now();
         self.looked_at = now;
-        let mut moved = false;
+        let mut moved = self.drop_late(settlement);
         let mut at = 0;
         while at < self.holds.len() {
             moved |= self.try_hold(at, now, cx, settlement);

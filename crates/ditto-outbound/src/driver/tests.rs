@@ -193,12 +193,12 @@ fn a_live_signal_is_not_published_after_its_time_out() {
         })
         .to_string()
     };
-    // An hour late; late by nothing yet; with nobody who waits.
+    // An hour late; with nobody who waits; not late yet.
     let mut feed =
-        ReplayFeed::of_texts([message("10s"), message("200ms"), message("0"), event(0, 1, &json!({}))]);
+        ReplayFeed::of_texts([message("10s"), message("0"), message("200ms"), event(0, 1, &json!({}))]);
     let now = now_ms();
-    feed.set_timestamps([now - 3_600_000, now, now - 3_600_000, now - 3_600_000]);
-    // The hold is longer than the second one's time-out.
+    feed.set_timestamps([now - 3_600_000, now - 3_600_000, now, now - 3_600_000]);
+    // The hold is longer than the third one's time-out, which goes out behind the one that ends it.
     let leaf = failing(3, DeliverErrorKind::Target(ANY), "live");
     let feed = run(&connection, &leaf, &RecordingSink::default(), feed);
     assert_eq!(feed.settled.len(), 4);
