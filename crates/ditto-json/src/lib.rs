@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod extract;
 mod merge;
 mod pointer;
 mod raw;
@@ -8,6 +9,7 @@ mod selector;
 mod words;
 
 pub use self::{
+    extract::Extraction,
     merge::{PatternError, merge_objects, merge_patch},
     pointer::{JsonPointer, PointerError},
     raw::{JsonKind, RawArray, RawObject, decode_string, write_escaped, write_string},
