@@ -155,14 +155,14 @@ impl Ledger {
         }
     }
 
-    /// The requester waits no longer: what has no result counts as failed by what ails its connection.
-    pub(crate) fn give_up(&mut self, trouble: impl Fn(&str) -> Option<DeliverError>) {
-        for of_connection in &mut self.connections {
+    /// The requester waits no longer: what has no result counts as failed by what ails its target.
+    pub(crate) fn give_up(&mut self, trouble: impl Fn(&CompiledTarget) -> Option<DeliverError>) {
+        for of_target in self.connections.iter_mut().flat_map(|of_connection| &mut of_connection.targets) {
             let mut error = None;
-            let records = of_connection.targets.iter_mut().flat_map(|of_target| &mut of_target.records);
-            for record in records.filter(|record| record.result.is_none()) {
+            let records = &mut of_target.records;
+            for record in records.iter_mut().filter(|record| record.result.is_none()) {
                 let error = error.get_or_insert_with(|| {
-                    trouble(of_connection.connection.id()).unwrap_or_else(|| {
+                    trouble(&of_target.target).unwrap_or_else(|| {
                         let kind = DeliverErrorKind::Connection(Refusal { retriable: true });
                         DeliverError::new(
                             kind,

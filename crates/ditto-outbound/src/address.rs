@@ -49,6 +49,6 @@ impl Stage<WithHeaders> for ResolveAddress {
                 }
             }
         };
-        Ok(Destined { token, destination, headers, payload })
+        Ok(Destined { token, destination, headers, payload, is_alone: false })
     }
 }

@@ -84,6 +84,9 @@ impl<L> LaneControl<L> {
     }
 }
 
+/// For ever, as far as a clock can tell.
+const LONG: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
 /// A driver that gets nothing new any more.
 pub(crate) struct Leaving<L> {
     driver: Driver<L>,
@@ -114,7 +117,8 @@ impl<L: Leaf> Change<L> {
             let _told = done.send(());
             return None;
         };
-        let deadline = Instant::now() + grace;
+        let now = Instant::now();
+        let deadline = now.checked_add(grace).unwrap_or(now + LONG);
         Some(Leaving { driver, has_heir, deadline, has_given_up: false, done: Some(done) })
     }
 }
@@ -153,6 +157,10 @@ impl<L: Leaf> Leaving<L> {
 
     pub(crate) fn holds_up(&self, driver: &Driver<L>) -> bool {
         self.has_heir && self.driver.connection().id() == driver.connection().id()
+    }
+
+    pub(crate) fn driver(&self) -> &Driver<L> {
+        &self.driver
     }
 
     /// When it is to be looked at again.

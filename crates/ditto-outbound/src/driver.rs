@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tower::{Service, ServiceBuilder};
 use tracing::{info, warn};
@@ -11,8 +11,8 @@ use tracing::{info, warn};
 use crate::address::ResolveAddress;
 use crate::authorize::Authorize;
 use crate::headers::MapHeaders;
-use crate::hold::{Held, Hold, OnHold, Parked, Settling};
-use crate::leaf::{Completing, Completion, Enqueued, Leaf, Token, Undelivered};
+use crate::hold::{Gate, Held, OnHold, Parked, Parking, Settling};
+use crate::leaf::{Completing, Completion, Destined, Enqueued, Leaf, Token, Undelivered};
 use crate::map::{MapSignal, Mapped, Prepared};
 use crate::outcome::{DeliverError, DropReason, Outcome};
 use crate::settle::{Settlement, SignalKey};
@@ -21,33 +21,81 @@ use crate::stage::{Immediate, StageLayer, Staged};
 use crate::target::{CompiledConnection, CompiledTarget};
 
 /// The stacks of one connection and what waits between them.
+///
+/// INVARIANT: of each target, what is parked goes out in the order in which it was first to be enqueued, and before
+/// everything else; and nothing of a target that was on hold goes out while the leaf still has something of it.
 pub(crate) struct Driver<L> {
     connection: Arc<CompiledConnection>,
     /// Whether an error that somebody can mend is waited out.
     can_replay: bool,
     prepare: Staged<Authorize, MapSignal>,
     deliver: Staged<MapHeaders, Staged<ResolveAddress, L>>,
-    /// Given back by the leaf; goes before everything that waits.
+    /// Given back by the leaf, or released; goes before everything that waits.
     again: BTreeMap<u64, Parked>,
     /// Mapped messages in feed order; never more than those of one signal.
     waiting: VecDeque<Mapped>,
-    /// Records of each target that the leaf has.
-    at_leaf: Box<[usize]>,
-    /// What is on hold: almost always nothing.
-    holds: Vec<(Scope, Hold)>,
-    /// When it was last looked whether a hold is due: one that was due then waits for the leaf, which wakes the lane.
+    /// By their places in the definition.
+    targets: Box<[Outgoing]>,
+    /// Set while the connection is on hold.
+    gate: Option<Gate>,
+    /// Nothing is on hold or parked: the usual case, which costs nothing.
+    is_calm: bool,
+    /// Since when the producer fails, without a record that was delivered.
+    failing_since: Option<Instant>,
+    /// When it was last looked at what is due: what was due then waits for the leaf, which wakes the lane.
     looked_at: Instant,
     /// Reused for each batch of completions.
     completions: Vec<Completion>,
 }
 
-/// What a hold holds.
+/// What is on its way to one target.
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// Records that the leaf has.
+    at_leaf: usize,
+    /// Those of them that were sent alone.
+    alone: Vec<Token>,
+    /// Up to this place, what was in a batch that was too large is sent alone.
+    alone_to: Option<u64>,
+    parking: Parking,
+    /// Set while the target is on hold.
+    gate: Option<Gate>,
+}
+
+impl Outgoing {
+    fn is_calm(&self) -> bool {
+        self.gate.is_none() && self.alone_to.is_none() && self.parking.is_empty()
+    }
+
+    fn may_send_alone(&self) -> bool {
+        self.has_alone() && self.at_leaf == self.alone.len() && self.alone.len() < MAX_ALONE
+    }
+
+    /// Parks a record that has to be sent alone.
+    fn park_alone(&mut self, order: u64, mut record: Box<Destined>) {
+        record.is_alone = true;
+        self.alone_to = self.alone_to.max(Some(order));
+        self.parking.park(order, Parked::Destined(record));
+    }
+
+    /// Whether the next one that waits has to be sent alone.
+    fn has_alone(&self) -> bool {
+        self.parking.first_order().is_some_and(|next| self.alone_to.is_some_and(|last| next <= last))
+    }
+}
+
+/// What a gate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Connection,
     /// By its place in the definition.
     Target(usize),
 }
+
+/// Records that are sent alone, at a time: they may be large, and need room beside the others.
+const MAX_ALONE: usize = 16;
+/// How long a producer that keeps failing is given new records of a feed that cannot wait.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<L: Leaf> Driver<L> {
     pub(crate) fn new(connection: Arc<CompiledConnection>, leaf: L, can_replay: bool) -> Self {
@@ -60,8 +108,10 @@ impl<L: Leaf> Driver<L> {
                 .service(leaf),
             again: BTreeMap::new(),
             waiting: VecDeque::new(),
-            at_leaf: vec![0; connection.targets().len()].into(),
-            holds: Vec::new(),
+            targets: connection.targets().iter().map(|_| Outgoing::default()).collect(),
+            gate: None,
+            is_calm: true,
+            failing_since: None,
             looked_at: Instant::now(),
             completions: Vec::new(),
             connection,
@@ -72,70 +122,22 @@ impl<L: Leaf> Driver<L> {
         &self.connection
     }
 
+    pub(crate) fn serves(&self, target: &CompiledTarget) -> bool {
+        self.connection.id() == target.connection_id()
+    }
+
     /// Whether everything that it was given has left it.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
             && self.again.is_empty()
-            && self.holds.is_empty()
-            && self.at_leaf(Scope::Connection) == 0
-    }
-
-    /// Nobody waits any longer: the leaf gives back what it can, and what has not reached it goes to `heir`, or is dropped
-    /// if that has no target with the same address.
-    pub(crate) fn give_up<T>(&mut self, mut heir: Option<&mut Self>, settlement: &mut Settlement<T>) {
-        self.deliver.take_back();
-        let mut left: Vec<Parked> = self.waiting.drain(..).map(Parked::Mapped).collect();
-        left.extend(std::mem::take(&mut self.again).into_values());
-        for (scope, hold) in std::mem::take(&mut self.holds) {
-            self.set_held(scope, None);
-            left.extend(hold.into_parked().into_values());
-        }
-        for parked in left {
-            leave(parked, heir.as_deref_mut(), settlement);
-        }
-    }
-
-    /// Settles what has completed after [`Self::give_up`]; what was not published goes the same way.
-    pub(crate) fn take_last<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut heir: Option<&mut Self>,
-        settlement: &mut Settlement<T>,
-    ) -> bool {
-        if self.deliver.poll_completions(cx, &mut self.completions).is_pending() {
-            return false;
-        }
-        for Completion { token, result } in std::mem::take(&mut self.completions) {
-            let Some((_, target)) = settlement.record(token) else { continue };
-            if let Some(at_leaf) = self.at_leaf.get_mut(self.place(target)) {
-                *at_leaf = at_leaf.saturating_sub(1);
-            }
-            match result {
-                Ok(delivered) => settlement.complete(token, Ok(delivered)),
-                Err(Undelivered { record: Some(record), .. }) => {
-                    leave(Parked::Destined(record), heir.as_deref_mut(), settlement);
-                }
-                Err(Undelivered { error, record: None }) => settlement.complete(token, Err(error)),
-            }
-        }
-        true
-    }
-
-    /// The place of a target in the definition: its own, or that of the same address if it is of an earlier definition.
-    fn place(&self, target: &CompiledTarget) -> usize {
-        let is_own = self.target(target.index()).is_some_and(|own| std::ptr::eq(&**own, target));
-        if is_own { target.index() } else { self.place_of_address(target).unwrap_or(usize::MAX) }
-    }
-
-    fn place_of_address(&self, target: &CompiledTarget) -> Option<usize> {
-        self.connection.targets().iter().position(|own| own.address_text() == target.address_text())
+            && self.targets.iter().all(|target| target.at_leaf == 0 && target.parking.is_empty())
     }
 
     /// Whether a signal still waits for room: order forbids the next one to overtake it.
     pub(crate) fn is_blocked(&self) -> bool {
         !self.waiting.is_empty()
             || !self.again.is_empty()
-            || self.holds.iter().any(|(_, hold)| hold.is_full())
+            || !self.is_calm && self.targets.iter().any(|target| target.parking.is_full())
     }
 
     /// Takes one signal through the prepare stack; its messages then wait for the deliver stack.
@@ -159,19 +161,15 @@ impl<L: Leaf> Driver<L> {
     /// Enqueues what waits, as far as there is room and nothing is on hold; stores the waker where there is no room.
     /// Whether anything moved.
     pub(crate) fn deliver<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
-        if !self.holds.is_empty() {
-            return self.deliver_around_holds(cx, settlement);
-        }
         let mut moved = self.drop_late(settlement);
-        while self.holds.is_empty() && (!self.again.is_empty() || !self.waiting.is_empty()) {
-            match self.deliver.poll_ready(cx) {
-                Poll::Pending => break,
-                Poll::Ready(room) => {
-                    let Some(next) = self.next() else { break };
-                    moved = true;
-                    self.enqueue(next, room, settlement);
-                }
-            }
+        if !self.is_calm {
+            moved |= self.deliver_parked(cx, settlement);
+        }
+        while self.is_calm && (!self.again.is_empty() || !self.waiting.is_empty()) {
+            let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
+            let Some(next) = self.next() else { break };
+            moved = true;
+            self.enqueue(next, room, settlement);
         }
         moved
     }
@@ -199,7 +197,8 @@ impl<L: Leaf> Driver<L> {
 
     fn enqueue<T>(&mut self, parked: Parked, room: Result<(), DeliverError>, settlement: &mut Settlement<T>) {
         let token = parked.token();
-        let index = match &parked {
+        let is_alone = matches!(&parked, Parked::Destined(record) if record.is_alone);
+        let place = match &parked {
             Parked::Mapped(mapped) => self.place(&mapped.target),
             Parked::Destined(_) => {
                 settlement.record(token).map_or(usize::MAX, |(_, target)| self.place(target))
@@ -211,18 +210,21 @@ impl<L: Leaf> Driver<L> {
         });
         match enqueued {
             Ok(Enqueued::Queued(written)) => {
-                if let Some(at_leaf) = self.at_leaf.get_mut(index) {
-                    *at_leaf += 1;
+                if let Some(target) = self.targets.get_mut(place) {
+                    target.at_leaf += 1;
+                    if is_alone {
+                        target.alone.push(token);
+                    }
                 }
                 settlement.enqueued(token, written);
             }
-            Ok(Enqueued::Refused(undelivered)) => self.undelivered(token, undelivered, settlement),
+            Ok(Enqueued::Refused(undelivered)) => self.undelivered(token, place, undelivered, settlement),
             Ok(Enqueued::Dropped(reason)) => {
-                self.tried(token, None);
+                self.passed_over(token, place);
                 settlement.drop_record(token, reason);
             }
             Err(error) => {
-                self.tried(token, None);
+                self.passed_over(token, place);
                 settlement.complete(token, Err(error));
             }
         }
@@ -240,224 +242,463 @@ impl<L: Leaf> Driver<L> {
         let mut completions = std::mem::take(&mut self.completions);
         for Completion { token, result } in completions.drain(..) {
             let Some((_, target)) = settlement.record(token) else { continue };
-            let index = self.place(target);
-            if let Some(at_leaf) = self.at_leaf.get_mut(index) {
-                *at_leaf = at_leaf.saturating_sub(1);
-            }
+            let place = self.place(target);
+            self.left_leaf(token, place);
             match result {
                 Ok(delivered) => {
-                    if !self.holds.is_empty() {
-                        self.tried(token, Some(index));
-                    }
+                    self.delivered(token, place);
                     settlement.complete(token, Ok(delivered));
                 }
-                Err(undelivered) => self.undelivered(token, undelivered, settlement),
+                Err(undelivered) => self.undelivered(token, place, undelivered, settlement),
             }
         }
         self.completions = completions;
         true
     }
 
+    fn left_leaf(&mut self, token: Token, place: usize) {
+        if let Some(target) = self.targets.get_mut(place) {
+            target.at_leaf = target.at_leaf.saturating_sub(1);
+            if !target.alone.is_empty() {
+                target.alone.retain(|alone| *alone != token);
+            }
+        }
+    }
+
+    /// A record was delivered: what waited for it may go on.
+    fn delivered(&mut self, token: Token, place: usize) {
+        if self.failing_since.take().is_some() && self.gate.is_none() {
+            self.connection.set_held(None);
+        }
+        if self.is_calm {
+            return;
+        }
+        let (of_connection, of_target) = self.take_probes(token, place);
+        let now = Instant::now();
+        for (scope, was_probe) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)] {
+            if was_probe {
+                self.open(scope);
+            } else if let Some(gate) = self.gate_mut(scope) {
+                gate.hurry(now);
+            }
+        }
+    }
+
+    /// A record ended before the leaf or by its own fault: of what it was tried for nothing is known.
+    fn passed_over(&mut self, token: Token, place: usize) {
+        let (of_connection, of_target) = self.take_probes(token, place);
+        let now = Instant::now();
+        for (scope, was_probe) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)] {
+            if let Some(gate) = self.gate_mut(scope).filter(|_| was_probe) {
+                gate.hurry(now);
+            }
+        }
+    }
+
     /// A record was not published: it is settled, or it waits.
-    fn undelivered<T>(&mut self, token: Token, undelivered: Undelivered, settlement: &mut Settlement<T>) {
+    fn undelivered<T>(
+        &mut self,
+        token: Token,
+        place: usize,
+        undelivered: Undelivered,
+        settlement: &mut Settlement<T>,
+    ) {
         let Undelivered { error, record } = undelivered;
         let Some((order, target)) = settlement.record(token) else { return };
         let settling = Settling::of(error.kind(), target.fixed_topic().is_some(), self.can_replay);
-        let scope = match settling {
-            Settling::HoldTarget => Scope::Target(self.place(target)),
-            Settling::Alone => {
-                let scope = Scope::Target(self.place(target));
-                return match record {
-                    Some(record) if !self.was_alone(scope, token) => {
-                        let hold = self.hold(scope, token, error);
-                        if let Some(hold) = hold {
-                            hold.park(order, Parked::Destined(record));
-                            hold.alone(order, Instant::now());
-                        }
-                    }
-                    _ => {
-                        self.tried(token, None);
-                        settlement.complete(token, Err(error.of_record()));
-                    }
-                };
-            }
-            Settling::HoldConnection => Scope::Connection,
-            Settling::Again | Settling::Final => {
-                self.tried(token, None);
-                match record {
-                    Some(record) if settling == Settling::Again => {
-                        self.again.insert(order, Parked::Destined(record));
-                    }
-                    _ => settlement.complete(token, Err(error)),
-                }
-                return;
-            }
+        let Some(record) = record.filter(|_| settling != Settling::Final) else {
+            self.passed_over(token, place);
+            return settlement.complete(token, Err(error));
         };
-        let Some(record) = record else { return settlement.complete(token, Err(error)) };
-        let drops = self.drops_on_hold();
-        let hold = self.hold(scope, token, error);
-        if drops {
-            settlement.drop_record(token, DropReason::OnHold);
-        } else if let Some(hold) = hold {
-            hold.park(order, Parked::Destined(record));
+        match settling {
+            Settling::Again => {
+                self.passed_over(token, place);
+                let is_over = self.producer_fails(&error);
+                if !is_over && record.is_alone {
+                    if let Some(target) = self.targets.get_mut(place) {
+                        target.park_alone(order, record);
+                    }
+                    self.is_calm = false;
+                } else if !is_over {
+                    self.again.insert(order, Parked::Destined(record));
+                } else if self.drops_on_hold() {
+                    settlement.drop_record(token, DropReason::OnHold);
+                } else {
+                    settlement.complete(token, Err(error));
+                }
+            }
+            Settling::Alone | Settling::Final => {
+                // The cluster has looked at it: so nothing else is wrong.
+                let (of_connection, of_target) = self.take_probes(token, place);
+                for (scope, _) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)]
+                    .into_iter()
+                    .filter(|(_, was_probe)| *was_probe)
+                {
+                    self.open(scope);
+                }
+                let is_first = self.targets.get(place).is_some_and(|target| target.alone_to.is_none());
+                if is_first {
+                    let (connection, address) = (self.connection.id(), self.address(Scope::Target(place)));
+                    let remedy = error.kind().remedy();
+                    warn!(connection, address, %error, remedy, "a batch is sent record by record");
+                }
+                match self.targets.get_mut(place) {
+                    Some(target) => target.park_alone(order, record),
+                    None => settlement.drop_record(token, DropReason::Closed),
+                }
+                self.is_calm = false;
+            }
+            Settling::HoldTarget | Settling::HoldConnection => {
+                let (of_connection, of_target) = self.take_probes(token, place);
+                let scope = if settling == Settling::HoldTarget {
+                    if of_connection {
+                        // Whoever says something of a topic is there.
+                        self.open(Scope::Connection);
+                    }
+                    Scope::Target(place)
+                } else {
+                    if let Some(gate) = self.gate_mut(Scope::Target(place)).filter(|_| of_target) {
+                        gate.hurry(Instant::now());
+                    }
+                    Scope::Connection
+                };
+                self.shut(scope, of_connection || of_target, error);
+                if self.drops_on_hold() {
+                    settlement.drop_record(token, DropReason::OnHold);
+                } else if let Some(target) = self.targets.get_mut(place) {
+                    target.parking.park(order, Parked::Destined(record));
+                } else {
+                    // Of a target that the definition no longer has.
+                    settlement.drop_record(token, DropReason::Closed);
+                }
+            }
         }
     }
 
-    /// Puts something on hold, or lets its hold know that a record has failed.
-    fn hold(&mut self, scope: Scope, token: Token, error: DeliverError) -> Option<&mut Hold> {
+    /// The producer has failed. Whether it has done nothing else for so long that a feed which cannot wait goes on.
+    fn producer_fails(&mut self, error: &DeliverError) -> bool {
         let now = Instant::now();
-        let known = self.holds.iter().position(|(it, _)| *it == scope);
-        if known.is_none() {
-            let (connection, address, remedy) =
-                (self.connection.id(), self.address(scope), error.kind().remedy());
-            let signals = if self.drops_on_hold() { "are dropped" } else { "wait" };
-            warn!(connection, address, %error, remedy, signals, "on hold");
-            self.holds.push((scope, Hold::new(now)));
+        let since = *self.failing_since.get_or_insert(now);
+        let held = self.connection.held().map_or_else(SystemTime::now, |held| held.since);
+        self.connection.set_held(Some(Held { since: held, error: error.clone() }));
+        let waits = self.can_replay && !self.drops_on_hold();
+        !waits && now.duration_since(since) > PATIENCE
+    }
+
+    /// Puts something on hold, or puts its next try off.
+    fn shut(&mut self, scope: Scope, was_probe: bool, error: DeliverError) {
+        let now = Instant::now();
+        self.is_calm = false;
+        match self.gate_mut(scope) {
+            Some(gate) if was_probe => gate.put_off(now),
+            Some(_) => {}
+            None => {
+                let (connection, address) = (self.connection.id(), self.address(scope));
+                let remedy = error.kind().remedy();
+                let signals = if self.drops_on_hold() { "are dropped" } else { "wait" };
+                warn!(connection, address, %error, remedy, signals, "on hold");
+                match scope {
+                    Scope::Connection => self.gate = Some(Gate::new(now)),
+                    Scope::Target(place) => {
+                        if let Some(target) = self.targets.get_mut(place) {
+                            target.gate = Some(Gate::new(now));
+                        }
+                    }
+                }
+            }
         }
         let since = self.held(scope).map_or_else(SystemTime::now, |held| held.since);
         self.set_held(scope, Some(Held { since, error }));
-        let at = known.unwrap_or(self.holds.len() - 1);
-        let (_, hold) = self.holds.get_mut(at)?;
-        if hold.take_probe(token) {
-            hold.put_off(now);
-        }
-        Some(hold)
     }
 
-    /// Whether a record that the leaf has is the only one of its target there.
-    fn was_alone(&self, scope: Scope, token: Token) -> bool {
-        self.holds.iter().any(|(it, hold)| *it == scope && hold.is_trying(token))
+    /// Ends a hold.
+    fn open(&mut self, scope: Scope) {
+        let gate = match scope {
+            Scope::Connection => self.gate.take(),
+            Scope::Target(place) => self.targets.get_mut(place).and_then(|target| target.gate.take()),
+        };
+        if gate.is_some() {
+            let since = self.held(scope).map_or_else(SystemTime::now, |held| held.since);
+            let (connection, address) = (self.connection.id(), self.address(scope));
+            info!(connection, address, after = ?since.elapsed().unwrap_or_default(), "no longer on hold");
+            self.set_held(scope, None);
+        }
+    }
+
+    /// Whether a record is being tried for the connection, and for its target; from now on it is not.
+    fn take_probes(&mut self, token: Token, place: usize) -> (bool, bool) {
+        let mut take = |scope| self.gate_mut(scope).is_some_and(|gate| gate.take_probe(token));
+        (take(Scope::Connection), take(Scope::Target(place)))
+    }
+
+    /// Tries what is due, releases what may go, and takes what waits to where it has to wait, or to the leaf.
+    fn deliver_parked<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
+        self.looked_at = Instant::now();
+        let mut moved = false;
+        if self.gate.is_some() {
+            moved |= self.try_connection(cx, settlement);
+        } else {
+            for place in 0..self.targets.len() {
+                moved |= self.try_target(place, cx, settlement);
+            }
+        }
+        moved |= self.sort(cx, settlement);
+        self.is_calm = self.gate.is_none() && self.targets.iter().all(Outgoing::is_calm);
+        moved
+    }
+
+    /// The connection is on hold: its oldest record is tried if it is time and the leaf has none.
+    fn try_connection<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
+        let is_due = self.gate.as_ref().is_some_and(|gate| gate.is_due(self.looked_at));
+        if !is_due || self.at_leaf(Scope::Connection) > 0 {
+            return false;
+        }
+        // Of a target that is not on hold itself, if there is one: its own trouble would say nothing of the connection.
+        let oldest = |is_held: bool| {
+            let places = self.targets.iter().enumerate();
+            let parked = places.filter(|(_, target)| target.gate.is_some() == is_held);
+            parked.filter_map(|(place, target)| Some((target.parking.first_order()?, place))).min()
+        };
+        let Some((_, place)) = oldest(false).or_else(|| oldest(true)) else { return false };
+        self.try_first(place, &[Scope::Connection, Scope::Target(place)], cx, settlement)
+    }
+
+    fn try_target<T>(&mut self, place: usize, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
+        let drops = self.drops_on_hold();
+        let Some(target) = self.targets.get_mut(place) else { return false };
+        if target.alone_to.is_some() && target.alone.is_empty() && !target.has_alone() {
+            target.alone_to = None;
+        }
+        if target.parking.is_empty() {
+            return false;
+        }
+        if target.gate.is_some() {
+            if drops && !target.has_alone() {
+                // It was parked behind what had to be sent alone.
+                target.parking.take_all().into_values().for_each(|parked| {
+                    settlement.drop_record(parked.token(), DropReason::OnHold);
+                });
+                return true;
+            }
+            let is_due = target.gate.as_ref().is_some_and(|gate| gate.is_due(self.looked_at));
+            return is_due
+                && target.at_leaf == 0
+                && self.try_first(place, &[Scope::Target(place)], cx, settlement);
+        }
+        if target.alone_to.is_none() {
+            let released = target.parking.take_all();
+            self.again.extend(released);
+            return true;
+        }
+        let mut moved = false;
+        // What the leaf has of the target beside those came before them.
+        while self.targets.get(place).is_some_and(Outgoing::may_send_alone) {
+            let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
+            let Some(next) = self.targets.get_mut(place).and_then(|target| target.parking.take_first())
+            else {
+                break;
+            };
+            moved = true;
+            self.enqueue(next, room, settlement);
+        }
+        moved
+    }
+
+    /// Tries the first record that is parked for a target and that somebody still waits for.
+    fn try_first<T>(
+        &mut self,
+        place: usize,
+        scopes: &[Scope],
+        cx: &mut Context<'_>,
+        settlement: &mut Settlement<T>,
+    ) -> bool {
+        let Poll::Ready(room) = self.deliver.poll_ready(cx) else { return false };
+        while let Some(first) = self.targets.get_mut(place).and_then(|target| target.parking.take_first()) {
+            let token = first.token();
+            if settlement.is_expired(token, now_ms()) {
+                settlement.drop_record(token, DropReason::Expired);
+                continue;
+            }
+            for scope in scopes {
+                if let Some(gate) = self.gate_mut(*scope) {
+                    gate.probing(token);
+                }
+            }
+            self.enqueue(first, room, settlement);
+            break;
+        }
+        true
+    }
+
+    /// Takes what has come back or waits to its target's parking if that is not free, else to the leaf.
+    fn sort<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
+        let mut moved = false;
+        while let Some((token, target)) = self.peek(settlement) {
+            let place = self.place(target);
+            let is_first_try = self.again.is_empty();
+            if !is_first_try && settlement.is_expired(token, now_ms()) {
+                drop(self.next());
+                settlement.drop_record(token, DropReason::Expired);
+                moved = true;
+                continue;
+            }
+            let (is_shut, is_free) = match self.targets.get(place) {
+                Some(target) => (self.gate.is_some() || target.gate.is_some(), target.is_calm()),
+                None => (self.gate.is_some(), true),
+            };
+            if self.gate.is_none() && is_free {
+                let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
+                let Some(next) = self.next() else { break };
+                moved = true;
+                self.enqueue(next, room, settlement);
+                continue;
+            }
+            let is_parking = self.targets.get(place).is_some_and(|target| target.alone_to.is_some());
+            if self.drops_on_hold() && is_shut && !is_parking {
+                // Nothing is parked that could be tried: this one is, if it is time.
+                if !self.try_next(token, place, cx, settlement) {
+                    drop(self.next());
+                    settlement.drop_record(token, DropReason::OnHold);
+                }
+            } else if self.gate.is_some() && is_first_try {
+                // It waits where it is, and so does the feed; but somebody has to be tried.
+                let has_parked = self.targets.iter().any(|target| !target.parking.is_empty());
+                let is_next = !has_parked && self.at_leaf(Scope::Connection) == 0;
+                if !is_next || !self.try_next(token, place, cx, settlement) {
+                    break;
+                }
+            } else if let Some(next) = self.next()
+                && let Some((order, _)) = settlement.record(token)
+            {
+                match self.targets.get_mut(place) {
+                    Some(target) => target.parking.park(order, next),
+                    None => settlement.drop_record(token, DropReason::Closed),
+                }
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// Tries the next one that waits, if it is time.
+    fn try_next<T>(
+        &mut self,
+        token: Token,
+        place: usize,
+        cx: &mut Context<'_>,
+        settlement: &mut Settlement<T>,
+    ) -> bool {
+        let scopes = [Scope::Connection, Scope::Target(place)];
+        let now = self.looked_at;
+        let is_due = scopes.iter().all(|scope| self.gate_mut(*scope).is_none_or(|gate| gate.is_due(now)));
+        if !is_due {
+            return false;
+        }
+        let Poll::Ready(room) = self.deliver.poll_ready(cx) else { return false };
+        let Some(next) = self.next() else { return false };
+        for scope in scopes {
+            if let Some(gate) = self.gate_mut(scope) {
+                gate.probing(token);
+            }
+        }
+        self.enqueue(next, room, settlement);
+        true
+    }
+
+    /// When something is to be tried next.
+    pub(crate) fn next_try(&self) -> Option<Instant> {
+        if self.is_calm {
+            return None;
+        }
+        let due = |gate: &Option<Gate>| gate.as_ref().and_then(Gate::due_at);
+        let next = if self.gate.is_some() {
+            let has_parked = self.targets.iter().any(|target| !target.parking.is_empty());
+            let has_next = has_parked || !self.waiting.is_empty() && !self.drops_on_hold();
+            due(&self.gate).filter(|_| has_next && self.at_leaf(Scope::Connection) == 0)
+        } else {
+            let waiting =
+                self.targets.iter().filter(|target| target.at_leaf == 0 && !target.parking.is_empty());
+            waiting.filter_map(|target| due(&target.gate)).min()
+        };
+        next.filter(|due| *due > self.looked_at)
+    }
+
+    /// What ails the way to a target: the answer to requesters that wait no longer.
+    pub(crate) fn trouble(&self, target: &CompiledTarget) -> Option<DeliverError> {
+        let held = self.held(Scope::Connection).or_else(|| self.held(Scope::Target(self.place(target))));
+        held.map(|held| held.error).or_else(|| self.deliver.trouble())
+    }
+
+    /// Nobody waits any longer: the leaf gives back what it can, and what has not reached it goes to `heir`, or is dropped
+    /// if that has no target with the same address.
+    pub(crate) fn give_up<T>(&mut self, mut heir: Option<&mut Self>, settlement: &mut Settlement<T>) {
+        self.deliver.take_back();
+        let mut left: Vec<Parked> = self.waiting.drain(..).map(Parked::Mapped).collect();
+        left.extend(std::mem::take(&mut self.again).into_values());
+        self.open(Scope::Connection);
+        for place in 0..self.targets.len() {
+            self.open(Scope::Target(place));
+            let parked = self.targets.get_mut(place).map(|target| target.parking.take_all());
+            left.extend(parked.into_iter().flat_map(BTreeMap::into_values));
+        }
+        for parked in left {
+            leave(parked, heir.as_deref_mut(), settlement);
+        }
+    }
+
+    /// Settles what has completed after [`Self::give_up`]; what was not published goes the same way.
+    pub(crate) fn take_last<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut heir: Option<&mut Self>,
+        settlement: &mut Settlement<T>,
+    ) -> bool {
+        if self.deliver.poll_completions(cx, &mut self.completions).is_pending() {
+            return false;
+        }
+        for Completion { token, result } in std::mem::take(&mut self.completions) {
+            let Some((_, target)) = settlement.record(token) else { continue };
+            let has_fixed_topic = target.fixed_topic().is_some();
+            self.left_leaf(token, self.place(target));
+            let Undelivered { error, record } = match result {
+                Ok(delivered) => {
+                    settlement.complete(token, Ok(delivered));
+                    continue;
+                }
+                Err(undelivered) => undelivered,
+            };
+            let is_final = Settling::of(error.kind(), has_fixed_topic, self.can_replay) == Settling::Final;
+            match record.filter(|_| !is_final) {
+                Some(record) => leave(Parked::Destined(record), heir.as_deref_mut(), settlement),
+                None => settlement.complete(token, Err(error)),
+            }
+        }
+        true
+    }
+
+    /// The place of a target in the definition: its own, or that of the same address if it is of an earlier definition.
+    fn place(&self, target: &CompiledTarget) -> usize {
+        let own = self.connection.targets().get(target.index());
+        if own.is_some_and(|own| std::ptr::eq(&**own, target)) {
+            target.index()
+        } else {
+            self.place_of_address(target).unwrap_or(usize::MAX)
+        }
+    }
+
+    fn place_of_address(&self, target: &CompiledTarget) -> Option<usize> {
+        self.connection.targets().iter().position(|own| own.address_text() == target.address_text())
     }
 
     fn drops_on_hold(&self) -> bool {
         self.connection.on_hold() == OnHold::Drop
     }
 
-    /// A record has left the leaf other than by an error that holds. If it was the one that a hold tried, and it was
-    /// delivered to the target of that index, the hold is over.
-    fn tried(&mut self, token: Token, delivered: Option<usize>) {
-        let now = Instant::now();
-        let mut at = 0;
-        while let Some((scope, hold)) = self.holds.get_mut(at) {
-            let is_of_scope = delivered.is_some_and(|index| match scope {
-                Scope::Connection => true,
-                Scope::Target(held) => *held == index,
-            });
-            let is_probe = hold.take_probe(token);
-            if is_probe && !hold.has_alone() && (is_of_scope || hold.is_of_batch()) {
-                self.release(at);
-                continue;
-            }
-            if is_probe || is_of_scope {
-                // Others get through, or the record was at fault itself.
-                hold.hurry(now);
-            }
-            at += 1;
+    fn gate_mut(&mut self, scope: Scope) -> Option<&mut Gate> {
+        match scope {
+            Scope::Connection => self.gate.as_mut(),
+            Scope::Target(place) => self.targets.get_mut(place)?.gate.as_mut(),
         }
-    }
-
-    fn release(&mut self, at: usize) {
-        let (scope, hold) = self.holds.swap_remove(at);
-        let since = self.held(scope).map_or_else(SystemTime::now, |held| held.since);
-        let (connection, address) = (self.connection.id(), self.address(scope));
-        info!(connection, address, after = ?since.elapsed().unwrap_or_default(), "no longer on hold");
-        self.set_held(scope, None);
-        self.again.append(&mut hold.into_parked());
-    }
-
-    /// Tries what is due of each hold, and takes what waits to its holds, or to the leaf if nothing holds it.
-    fn deliver_around_holds<T>(&mut self, cx: &mut Context<'_>, settlement: &mut Settlement<T>) -> bool {
-        let now = Instant::now();
-        self.looked_at = now;
-        let mut moved = self.drop_late(settlement);
-        let mut at = 0;
-        while at < self.holds.len() {
-            moved |= self.try_hold(at, now, cx, settlement);
-            at += 1;
-        }
-        while let Some((token, target)) = self.peek(settlement) {
-            let index = self.place(target);
-            let holding = self.holds.iter().position(|(scope, _)| match scope {
-                Scope::Connection => true,
-                Scope::Target(held) => *held == index,
-            });
-            let Some(at) = holding else {
-                let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
-                let Some(next) = self.next() else { break };
-                moved = true;
-                self.enqueue(next, room, settlement);
-                continue;
-            };
-            let drops = self.drops_on_hold();
-            let Some((scope, hold)) = self.holds.get_mut(at) else { break };
-            let drops = drops && !hold.has_alone();
-            if drops && hold.is_due(now) {
-                // Nothing is parked that could be tried: this one is.
-                let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
-                hold.probing(token);
-                let Some(next) = self.next() else { break };
-                self.enqueue(next, room, settlement);
-            } else if drops {
-                drop(self.next());
-                settlement.drop_record(token, DropReason::OnHold);
-            } else if *scope == Scope::Connection {
-                // It waits where it is, and so does the feed.
-                break;
-            } else if let Some(next) = self.next()
-                && let Some((order, _)) = settlement.record(token)
-                && let Some((_, hold)) = self.holds.get_mut(at)
-            {
-                hold.park(order, next);
-            }
-            moved = true;
-        }
-        moved
-    }
-
-    /// Tries the first record of a hold if it is time, and none of what it holds is at the leaf: that comes first.
-    fn try_hold<T>(
-        &mut self,
-        at: usize,
-        now: Instant,
-        cx: &mut Context<'_>,
-        settlement: &mut Settlement<T>,
-    ) -> bool {
-        let Some((scope, hold)) = self.holds.get(at) else { return false };
-        if !hold.is_due(now) || self.at_leaf(*scope) > 0 || self.drops_on_hold() && !hold.has_alone() {
-            return false;
-        }
-        let Poll::Ready(room) = self.deliver.poll_ready(cx) else { return false };
-        let mut moved = false;
-        while let Some((_, hold)) = self.holds.get_mut(at) {
-            moved = true;
-            let Some(first) = hold.take_first() else {
-                self.release(at);
-                break;
-            };
-            let token = first.token();
-            if settlement.is_expired(token, now_ms()) {
-                settlement.drop_record(token, DropReason::Expired);
-                continue;
-            }
-            hold.probing(token);
-            self.enqueue(first, room, settlement);
-            break;
-        }
-        moved
-    }
-
-    /// When something is to be tried next.
-    pub(crate) fn next_try(&self) -> Option<Instant> {
-        let drops = self.drops_on_hold();
-        let is_tried = |scope, hold: &Hold| (!drops || hold.has_alone()) && self.at_leaf(scope) == 0;
-        let due = self.holds.iter().filter(|(scope, hold)| is_tried(*scope, hold));
-        due.filter_map(|(_, hold)| hold.due_at()).filter(|due| *due > self.looked_at).min()
-    }
-
-    /// What ails the connection: the answer to requesters that wait no longer.
-    pub(crate) fn trouble(&self) -> Option<DeliverError> {
-        let held = self.holds.first().and_then(|(scope, _)| self.held(*scope));
-        held.map(|held| held.error).or_else(|| self.deliver.trouble())
     }
 
     fn peek<'s, T>(&self, settlement: &'s Settlement<T>) -> Option<(Token, &'s Arc<CompiledTarget>)> {
@@ -468,34 +709,30 @@ impl<L: Leaf> Driver<L> {
 
     fn at_leaf(&self, scope: Scope) -> usize {
         match scope {
-            Scope::Connection => self.at_leaf.iter().sum(),
-            Scope::Target(index) => self.at_leaf.get(index).copied().unwrap_or_default(),
+            Scope::Connection => self.targets.iter().map(|target| target.at_leaf).sum(),
+            Scope::Target(place) => self.targets.get(place).map_or(0, |target| target.at_leaf),
         }
-    }
-
-    fn target(&self, index: usize) -> Option<&Arc<CompiledTarget>> {
-        self.connection.targets().get(index)
     }
 
     fn address(&self, scope: Scope) -> Option<&str> {
         match scope {
             Scope::Connection => None,
-            Scope::Target(index) => self.target(index).map(|target| target.address_text()),
+            Scope::Target(place) => self.connection.targets().get(place).map(|target| target.address_text()),
         }
     }
 
     fn held(&self, scope: Scope) -> Option<Held> {
         match scope {
             Scope::Connection => self.connection.held(),
-            Scope::Target(index) => self.target(index).and_then(|target| target.held()),
+            Scope::Target(place) => self.connection.targets().get(place).and_then(|target| target.held()),
         }
     }
 
     fn set_held(&self, scope: Scope, held: Option<Held>) {
         match scope {
             Scope::Connection => self.connection.set_held(held),
-            Scope::Target(index) => {
-                if let Some(target) = self.target(index) {
+            Scope::Target(place) => {
+                if let Some(target) = self.connection.targets().get(place) {
                     target.set_held(held);
                 }
             }

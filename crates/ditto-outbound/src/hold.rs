@@ -17,7 +17,8 @@ pub enum Settling {
     HoldTarget,
     /// It waits with everything else for its connection.
     HoldConnection,
-    /// It and the others of its batch are tried one by one, and everything else for their target waits for them.
+    /// It goes out again in a batch of its own, as do the others of its batch, and everything else for their target waits
+    /// for them.
     Alone,
     /// It is enqueued once more, as soon as the leaf has room: nothing was wrong with it or with the brokers.
     Again,
@@ -87,17 +88,52 @@ impl Parked {
     }
 }
 
-/// A target or a connection to which nothing goes for now, but one record from time to time to see whether it does again.
-///
-/// INVARIANT: what is parked goes out in the order in which it was first to be enqueued, and before everything else.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    parked: BTreeMap<u64, Parked>,
+/// What waits for one target, by the place in which it was first to be enqueued.
+#[derive(Debug, Default)]
+pub(crate) struct Parking {
+    records: BTreeMap<u64, Parked>,
     bytes: usize,
+}
+
+/// What may wait for a target. Beyond it the lane waits.
+const MAX_PARKED: usize = 10_000;
+const MAX_PARKED_BYTES: usize = 16 << 20;
+
+impl Parking {
+    pub(crate) fn park(&mut self, order: u64, parked: Parked) {
+        self.bytes += parked.bytes();
+        self.records.insert(order, parked);
+    }
+
+    pub(crate) fn take_first(&mut self) -> Option<Parked> {
+        let (_, first) = self.records.pop_first()?;
+        self.bytes -= first.bytes();
+        Some(first)
+    }
+
+    pub(crate) fn first_order(&self) -> Option<u64> {
+        self.records.first_key_value().map(|(order, _)| *order)
+    }
+
+    pub(crate) fn take_all(&mut self) -> BTreeMap<u64, Parked> {
+        self.bytes = 0;
+        std::mem::take(&mut self.records)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.len() >= MAX_PARKED || self.bytes >= MAX_PARKED_BYTES
+    }
+}
+
+/// A target or a connection is on hold: nothing goes there but one record from time to time, to see whether it does again.
+#[derive(Debug)]
+pub(crate) struct Gate {
     /// The record that is being tried.
     probe: Option<Token>,
-    /// The last place of those that have to be tried alone, one after the other.
-    alone_to: Option<u64>,
     /// When the next one may be.
     retry_at: Instant,
     pause: Duration,
@@ -106,46 +142,10 @@ pub(crate) struct Hold {
 /// Between two tries, from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// What may be parked. Beyond it the lane waits.
-const MAX_PARKED: usize = 10_000;
-const MAX_PARKED_BYTES: usize = 16 << 20;
 
-impl Hold {
+impl Gate {
     pub(crate) fn new(now: Instant) -> Self {
-        Self {
-            parked: BTreeMap::new(),
-            bytes: 0,
-            probe: None,
-            alone_to: None,
-            retry_at: now + FIRST_PAUSE,
-            pause: FIRST_PAUSE,
-        }
-    }
-
-    pub(crate) fn park(&mut self, order: u64, parked: Parked) {
-        self.bytes += parked.bytes();
-        self.parked.insert(order, parked);
-    }
-
-    /// A record of a batch that was too large: each up to this place is tried alone.
-    pub(crate) fn alone(&mut self, order: u64, now: Instant) {
-        self.alone_to = self.alone_to.max(Some(order));
-        self.retry_at = now;
-    }
-
-    /// Whether it is there, or is there as well, for records that have to be tried alone.
-    pub(crate) fn is_of_batch(&self) -> bool {
-        self.alone_to.is_some()
-    }
-
-    /// Whether one more has to be tried alone.
-    pub(crate) fn has_alone(&self) -> bool {
-        let next = self.parked.first_key_value().map(|(order, _)| *order);
-        next.is_some_and(|next| self.alone_to.is_some_and(|last| next <= last))
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.parked.len() >= MAX_PARKED || self.bytes >= MAX_PARKED_BYTES
+        Self { probe: None, retry_at: now + FIRST_PAUSE, pause: FIRST_PAUSE }
     }
 
     /// When the next record may be tried; none while one is.
@@ -157,20 +157,8 @@ impl Hold {
         self.due_at().is_some_and(|due| due <= now)
     }
 
-    /// The record to try next.
-    pub(crate) fn take_first(&mut self) -> Option<Parked> {
-        let (_, first) = self.parked.pop_first()?;
-        self.bytes -= first.bytes();
-        Some(first)
-    }
-
     pub(crate) fn probing(&mut self, token: Token) {
         self.probe = Some(token);
-    }
-
-    /// Whether this record is the one that is being tried.
-    pub(crate) fn is_trying(&self, token: Token) -> bool {
-        self.probe == Some(token)
     }
 
     /// Whether this record is the one that is being tried; from now on it is not.
@@ -191,10 +179,6 @@ impl Hold {
     /// Nothing is known against trying the next one at once.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.retry_at = now;
-    }
-
-    pub(crate) fn into_parked(self) -> BTreeMap<u64, Parked> {
-        self.parked
     }
 }
 
@@ -238,16 +222,16 @@ mod tests {
     #[test]
     fn pauses_grow_to_a_bound() {
         let start = Instant::now();
-        let mut hold = Hold::new(start);
-        assert!(!hold.is_due(start) && hold.is_due(start + FIRST_PAUSE));
+        let mut gate = Gate::new(start);
+        assert!(!gate.is_due(start) && gate.is_due(start + FIRST_PAUSE));
         for _ in 0..10 {
-            hold.put_off(start);
+            gate.put_off(start);
         }
-        assert_eq!(hold.due_at(), Some(start + LONGEST_PAUSE));
-        hold.probing(7);
-        assert_eq!(hold.due_at(), None);
-        assert!(!hold.take_probe(8) && hold.take_probe(7) && !hold.take_probe(7));
-        hold.hurry(start);
-        assert!(hold.is_due(start));
+        assert_eq!(gate.due_at(), Some(start + LONGEST_PAUSE));
+        gate.probing(7);
+        assert_eq!(gate.due_at(), None);
+        assert!(!gate.take_probe(8) && gate.take_probe(7) && !gate.take_probe(7));
+        gate.hurry(start);
+        assert!(gate.is_due(start));
     }
 }

@@ -139,10 +139,12 @@ where
         if timer.as_mut().poll(cx).is_pending() {
             return false;
         }
-        let Self { settlement, router, drivers, .. } = self;
-        settlement.answer_late(Instant::now(), |connection| {
-            let at = router.position(connection)?;
-            drivers.get(at)?.trouble()
+        let Self { settlement, drivers, leaving, .. } = self;
+        settlement.answer_late(Instant::now(), |target| {
+            let leaving = leaving.iter().map(Leaving::driver);
+            // A signal of before a change waits for what leaves.
+            let mut of_connection = leaving.chain(&*drivers).filter(|driver| driver.serves(target));
+            of_connection.next()?.trouble(target)
         });
         true
     }

@@ -48,6 +48,8 @@ pub struct Destined {
     pub headers: RecordHeaders,
     /// The payload.
     pub payload: Bytes,
+    /// It must be in a batch of its own: the one that it was in was too large.
+    pub is_alone: bool,
 }
 
 /// Topic, key and partition of a record.

@@ -170,14 +170,6 @@ impl DeliverError {
         Self::new(DeliverErrorKind::AddressInvalid, reason.to_string())
     }
 
-    /// The error of a batch that held this record alone is the record's.
-    pub(crate) fn of_record(self) -> Self {
-        match self.kind {
-            DeliverErrorKind::Batch(refusal) => Self { kind: DeliverErrorKind::Record(refusal), ..self },
-            _ => self,
-        }
-    }
-
     /// What kind of failure it is.
     pub fn kind(&self) -> DeliverErrorKind {
         self.kind

@@ -81,11 +81,6 @@ impl Router {
         });
     }
 
-    /// The place of a connection in the lane.
-    pub(crate) fn position(&self, connection_id: &str) -> Option<usize> {
-        self.connections.iter().position(|connection| connection.id() == connection_id)
-    }
-
     pub(crate) fn target(&self, at: TargetRef) -> Option<&Arc<CompiledTarget>> {
         self.connections.get(at.connection)?.targets().get(at.target)
     }

@@ -268,8 +268,12 @@ impl<T> Settlement<T> {
     }
 
     /// Answers requesters that wait no longer: what is still being tried counts as failed by what `trouble` says of its
-    /// connection. It is the only answer of those signals.
-    pub(crate) fn answer_late(&mut self, now: Instant, trouble: impl Fn(&str) -> Option<DeliverError>) {
+    /// target. It is the only answer of those signals.
+    pub(crate) fn answer_late(
+        &mut self,
+        now: Instant,
+        trouble: impl Fn(&CompiledTarget) -> Option<DeliverError>,
+    ) {
         while let Some(Reverse(next)) = self.deadlines.peek().copied()
             && next.at <= now
         {
@@ -283,7 +287,7 @@ impl<T> Settlement<T> {
         }
     }
 
-    /// Takes away deadlines at the front whose signals have their answer, so that there are not many more than signals.
+    /// Takes away deadlines at the front whose signals have their answer.
     fn forget_answered(&mut self) {
         while let Some(Reverse(next)) = self.deadlines.peek().copied()
             && !self.is_awaited(next)

@@ -1,3 +1,5 @@
+mod combined;
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -228,16 +230,19 @@ fn a_hold_is_bounded() {
 fn a_batch_that_is_too_large_is_sent_one_by_one() {
     for on_hold in [OnHold::Wait, OnHold::Drop] {
         let connection = compile(&["small", "right/k"], on_hold);
-        let mut times = 0;
         let leaf = RecordingLeaf::new(move |record| {
             let is_small = record.destination.topic.as_str() == "small";
-            times += u32::from(is_small);
             let is_large = String::from_utf8_lossy(&record.payload).contains("\"revision\":7");
-            // The first batch of the feed has seven.
-            if is_small && (times <= 7 || is_large) {
-                return Answer::Fail(DeliverError::new(DeliverErrorKind::Batch(ANY), "too large"));
+            // No batch is small enough that holds more than one.
+            match (is_small, record.is_alone, is_large) {
+                (false, ..) | (true, true, false) => Answer::Deliver(Delivered::default()),
+                (true, true, true) => {
+                    Answer::Fail(DeliverError::new(DeliverErrorKind::Record(ANY), "too large"))
+                }
+                (true, false, _) => {
+                    Answer::Fail(DeliverError::new(DeliverErrorKind::Batch(ANY), "too large"))
+                }
             }
-            Answer::Deliver(Delivered::default())
         });
         let feed = ReplayFeed::of_texts((1..=20).map(|revision| event(0, revision, &json!({}))));
         run(&connection, &leaf, &RecordingSink::default(), feed);
