@@ -9,6 +9,7 @@ pub mod exit;
 mod feed;
 mod grace;
 mod lanes;
+mod outlet;
 mod program;
 mod publish;
 mod quickstart;

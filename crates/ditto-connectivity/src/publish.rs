@@ -1,48 +1,40 @@
 //! The leaf of the deliver stack: records into librdkafka's queue.
 
-use std::future::{Future, Ready, ready};
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytestring::ByteString;
 use ditto_connection::{Connection, UriScheme};
 use ditto_kafka::{
     Bounds, ClientError, ClusterSettings, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings,
-    PublishError, Publisher, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
+    PublishError, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
 };
 use ditto_outbound::{
     Completing, Completion, DeliverError, DeliverErrorKind, Delivered, Destination, Destined, Enqueued,
     HeaderName, Refusal, Topic, Undelivered,
 };
-use tokio::time::Sleep;
 use tower::Service;
-use tracing::{info, warn};
 
-/// Publishes the records of one connection through a pooled producer.
-///
-/// A producer that has failed for good, or that another of its users has given up, is replaced once every record in
-/// flight has come back, and takes none before that: so they can be enqueued again in their order.
+use crate::outlet::Outlet;
+
+/// Publishes the records of one connection through a pooled producer, and those that must be alone in their batch through
+/// another one. Each is replaced when it has failed for good.
 #[derive(Debug)]
 pub struct KafkaLeaf {
     pool: ProducerPool,
+    outlet: Outlet,
+    /// Made when a batch is too large for the first time.
+    alone: Option<Outlet>,
     settings: ProducerSettings,
-    publisher: Publisher,
-    /// Until another producer may be made.
-    pause: Option<Pin<Box<Sleep>>>,
-    /// How long the next pause is; zero once a record was delivered.
-    next_pause: Duration,
+    /// Why the last producer failed, as long as no record was delivered since.
+    failure: Option<DeliverError>,
     /// Reused for each batch.
     completed: Vec<ditto_kafka::Completion>,
 }
 
 /// Room that is asked for before a record's size is known, in bytes. A larger record takes the rest when it comes.
 const ROOM: usize = 16 << 10;
-
-/// Between two producers that fail for good one after the other, from the first pause to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What one connection may have in flight. Below the span of a feed's partition, which would pause otherwise.
 const IN_FLIGHT: Bounds = Bounds { records: 5_000, bytes: 16 << 20 };
@@ -53,52 +45,52 @@ impl KafkaLeaf {
     /// # Errors
     /// The producer cannot be made.
     pub fn new(pool: &ProducerPool, settings: ProducerSettings) -> Result<Self, ClientError> {
-        let publisher = pool.publisher(&settings, IN_FLIGHT)?;
         Ok(Self {
             pool: pool.clone(),
+            outlet: Outlet::new(pool, settings.clone(), IN_FLIGHT)?,
+            alone: None,
             settings,
-            publisher,
-            pause: None,
-            next_pause: Duration::ZERO,
+            failure: None,
             completed: Vec::new(),
         })
     }
 
-    /// Ready once there is a producer that is not condemned.
-    fn poll_sound(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.publisher.is_condemned() {
-            if self.publisher.in_flight() > 0 {
-                // The reports wake the lane.
-                return Poll::Pending;
-            }
-            if let Some(pause) = &mut self.pause {
-                std::task::ready!(pause.as_mut().poll(cx));
-                self.pause = None;
-            } else if !self.next_pause.is_zero() {
-                self.pause = Some(Box::pin(tokio::time::sleep(self.next_pause)));
-                self.next_pause = (self.next_pause * 2).min(LONGEST_PAUSE);
-                continue;
-            }
-            self.next_pause = self.next_pause.max(FIRST_PAUSE);
-            match self.pool.publisher(&self.settings, IN_FLIGHT) {
-                Ok(publisher) => {
-                    info!("kafka producer made anew");
-                    self.publisher = publisher;
-                }
-                Err(error) => warn!(%error, "kafka producer not made anew, will be tried again"),
-            }
+    /// The outlet for records that share no batch.
+    fn alone(&mut self) -> Result<&mut Outlet, ClientError> {
+        if let Some(alone) = self.alone.take() {
+            return Ok(self.alone.insert(alone));
         }
-        Poll::Ready(())
+        let settings = self.settings.clone().with_batch_records(1);
+        let outlet = Outlet::new(&self.pool, settings, IN_FLIGHT)?;
+        Ok(self.alone.insert(outlet))
     }
-}
 
-/// Whoever lets go of a leaf with records in flight waits for them no longer: then they must not be published later,
-/// after what was published since (design.md §3, invariant 5).
-impl Drop for KafkaLeaf {
-    fn drop(&mut self) {
-        if self.publisher.in_flight() > 0 {
-            self.publisher.condemn();
-        }
+    fn complete(&mut self, completion: ditto_kafka::Completion, was_alone: bool) -> Completion {
+        // It was made of one of 32 bits.
+        let token = u32::try_from(completion.token.0).unwrap_or(u32::MAX);
+        let outlet = if was_alone { self.alone.as_mut() } else { Some(&mut self.outlet) };
+        let result = match completion.result {
+            Ok(delivered) => {
+                outlet.into_iter().for_each(Outlet::works);
+                self.failure = None;
+                Ok(Delivered {
+                    partition: delivered.partition,
+                    offset: delivered.offset,
+                    timestamp_ms: delivered.timestamp_ms,
+                })
+            }
+            Err(error) => {
+                let told = reported(&error, was_alone);
+                if error.scope() == Scope::Producer {
+                    // Others of its records would overtake this one.
+                    outlet.into_iter().for_each(|outlet| outlet.publisher.condemn());
+                    self.failure = Some(told.clone());
+                }
+                let record = completion.record.map(|record| Box::new(destined(token, *record)));
+                Err(Undelivered { error: told, record })
+            }
+        };
+        Completion { token, result }
     }
 }
 
@@ -108,13 +100,29 @@ impl Service<Destined> for KafkaLeaf {
     type Future = Ready<Result<Enqueued, DeliverError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliverError>> {
-        std::task::ready!(self.poll_sound(cx));
-        self.publisher.poll_ready(cx, ROOM).map(Ok)
+        if let Some(alone) = &mut self.alone {
+            std::task::ready!(alone.poll_sound(cx));
+        }
+        std::task::ready!(self.outlet.poll_sound(cx));
+        self.outlet.publisher.poll_ready(cx, ROOM).map(Ok)
     }
 
     fn call(&mut self, record: Destined) -> Self::Future {
         let destination = &record.destination;
-        let enqueued = self.publisher.enqueue(
+        let publisher = if record.is_alone {
+            match self.alone() {
+                Ok(outlet) => &mut outlet.publisher,
+                Err(error) => {
+                    let kind = DeliverErrorKind::Connection(Refusal { retriable: true });
+                    let error = DeliverError::new(kind, error.to_string());
+                    let record = Some(Box::new(record));
+                    return ready(Ok(Enqueued::Refused(Undelivered { error, record })));
+                }
+            }
+        } else {
+            &mut self.outlet.publisher
+        };
+        let enqueued = publisher.enqueue(
             Record {
                 topic: destination.topic.as_str(),
                 partition: destination.partition,
@@ -136,43 +144,32 @@ impl Service<Destined> for KafkaLeaf {
 
 impl Completing for KafkaLeaf {
     fn poll_completions(&mut self, cx: &mut Context<'_>, completions: &mut Vec<Completion>) -> Poll<()> {
-        let polled = self.publisher.poll_completions(cx, &mut self.completed);
-        for completion in self.completed.drain(..) {
-            // It was made of one of 32 bits.
-            let token = u32::try_from(completion.token.0).unwrap_or(u32::MAX);
-            let result = match completion.result {
-                Ok(delivered) => {
-                    self.next_pause = Duration::ZERO;
-                    Ok(Delivered {
-                        partition: delivered.partition,
-                        offset: delivered.offset,
-                        timestamp_ms: delivered.timestamp_ms,
-                    })
-                }
-                Err(error) => {
-                    if error.scope() == Scope::Producer {
-                        // Others of its records would overtake this one.
-                        self.publisher.condemn();
-                    }
-                    let record = completion.record.map(|record| Box::new(destined(token, *record)));
-                    Err(Undelivered { error: reported(&error), record })
-                }
-            };
-            completions.push(Completion { token, result });
+        let before = completions.len();
+        let mut completed = std::mem::take(&mut self.completed);
+        if let Some(alone) = &mut self.alone
+            && alone.publisher.poll_completions(cx, &mut completed).is_ready()
+        {
+            completions.extend(completed.drain(..).map(|completion| self.complete(completion, true)));
         }
-        polled.map(|_| ())
+        if self.outlet.publisher.poll_completions(cx, &mut completed).is_ready() {
+            completions.extend(completed.drain(..).map(|completion| self.complete(completion, false)));
+        }
+        self.completed = completed;
+        if completions.len() > before { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn take_back(&mut self) {
-        self.publisher.condemn();
+        self.outlet.take_back();
+        self.alone.iter().for_each(Outlet::take_back);
     }
 
     fn trouble(&self) -> Option<DeliverError> {
-        let state = self.publisher.connection_state();
-        state.last_error().map(|error| {
+        let state = self.outlet.publisher.connection_state();
+        let of_connection = state.last_error().map(|error| {
             let refusal = Refusal { retriable: !error.is_security() };
             DeliverError::new(DeliverErrorKind::Connection(refusal), error.to_string())
-        })
+        });
+        self.failure.clone().or(of_connection)
     }
 }
 
@@ -182,6 +179,7 @@ fn destined(token: u32, record: OwnedRecord) -> Destined {
     let name = |name: String| HeaderName::Mapped(Arc::from(name));
     Destined {
         token,
+        is_alone: false,
         destination: Destination { topic: Topic::Resolved(ByteString::from(topic)), key, partition },
         headers: headers.into_iter().map(|(header, value)| (name(header), value)).collect(),
         payload: payload.unwrap_or_default(),
@@ -193,8 +191,8 @@ fn deliver_error(error: &PublishError) -> DeliverError {
 }
 
 /// The error of a report. A batch that is too large is refused as a whole, with each record in it.
-fn reported(error: &PublishError) -> DeliverError {
-    if error.code() == ErrorCode::MESSAGE_TOO_LARGE {
+fn reported(error: &PublishError, was_alone: bool) -> DeliverError {
+    if error.code() == ErrorCode::MESSAGE_TOO_LARGE && !was_alone {
         let refusal = Refusal { retriable: error.is_retriable() };
         return DeliverError::new(DeliverErrorKind::Batch(refusal), error.to_string());
     }

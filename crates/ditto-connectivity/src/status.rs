@@ -70,6 +70,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_millis(1_500);
 /// An idle one that works.
 const IDLE: Duration = Duration::from_secs(30);
+/// A cluster that answers and acknowledges nothing for so long does not work.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Questions at a time: each takes a thread while it waits.
@@ -94,7 +96,8 @@ impl Status {
 
     /// Asks the clusters of connections of which nothing is heard, so that their standing is that of now. Never ends.
     pub(crate) async fn watch(self) {
-        let permits = Arc::new(Semaphore::new(PROBES));
+        // Those that do not answer must not keep the others waiting.
+        let (dead, alive) = (Arc::new(Semaphore::new(PROBES)), Arc::new(Semaphore::new(PROBES)));
         loop {
             tokio::time::sleep(INTERVAL).await;
             for outlet in &self.outlets {
@@ -102,12 +105,19 @@ impl Status {
                 if !is_due(&client, SystemTime::now()) || outlet.is_probed.swap(true, Ordering::Relaxed) {
                     continue;
                 }
-                let (pool, outlet, permits) = (self.pool.clone(), Arc::clone(outlet), Arc::clone(&permits));
+                let is_dead = client.connection.last_error().is_some();
+                let permits = Arc::clone(if is_dead { &dead } else { &alive });
+                let (pool, outlet) = (self.pool.clone(), Arc::clone(outlet));
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
-                    let topic = outlet.connection.targets().iter().find_map(|target| target.fixed_topic());
-                    // The client remembers what came of it.
-                    let _answer = pool.probe(&outlet.settings, topic, TIMEOUT).await;
+                    // Another connection of the same client may have asked meanwhile.
+                    let client = pool.client_state(&outlet.settings);
+                    if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
+                        let topic =
+                            outlet.connection.targets().iter().find_map(|target| target.fixed_topic());
+                        // The client remembers what came of it.
+                        let _answer = pool.probe(&outlet.settings, topic, TIMEOUT).await;
+                    }
                     outlet.is_probed.store(false, Ordering::Relaxed);
                 });
             }
@@ -173,7 +183,21 @@ impl Outlet {
         if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
             return of_client;
         }
-        self.connection.held().map_or(of_client, |held| on_hold(&held))
+        if let Some(held) = self.connection.held() {
+            return on_hold(&held);
+        }
+        match client.and_then(|client| client.silence) {
+            Some(silence) if silence >= SILENCE => Standing {
+                word: Word::Failed,
+                since: SystemTime::now().checked_sub(silence),
+                reason: Some(format!(
+                    "the cluster answers, and has acknowledged no record for {} s: too few replicas in sync, or a \
+                     partition without leader",
+                    silence.as_secs()
+                )),
+            },
+            _ => of_client,
+        }
     }
 }
 
@@ -225,7 +249,9 @@ fn is_due(client: &ClientState, now: SystemTime) -> bool {
 
 fn on_hold(held: &Held) -> Standing {
     let word = match held.error.kind() {
-        DeliverErrorKind::Connection(refusal) if refusal.retriable => Word::Failed,
+        DeliverErrorKind::Connection(refusal) | DeliverErrorKind::Producer(refusal) if refusal.retriable => {
+            Word::Failed
+        }
         _ => Word::Misconfigured,
     };
     let reason = format!("{}; {}", held.error, held.error.kind().remedy());

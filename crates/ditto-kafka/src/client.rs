@@ -49,10 +49,20 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     /// Enqueued and not yet distributed.
     in_flight: AtomicUsize,
+    /// When a report last came, or the first record that waits for one was enqueued; in milliseconds since `started`.
+    heard_ms: AtomicU64,
+    started: Instant,
     /// Publishers that wait for everything to be sent: lingering is over.
     flushing: AtomicUsize,
     /// librdkafka said that this client is broken for good, or somebody wants back what it holds.
     condemned: AtomicBool,
+}
+
+impl Shared {
+    fn hear(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard_ms.store(now, Ordering::Relaxed);
+    }
 }
 
 impl Client {
@@ -67,6 +77,8 @@ impl Client {
             connection: ConnectionLog::default(),
             counters,
             in_flight: AtomicUsize::new(0),
+            heard_ms: AtomicU64::new(0),
+            started: Instant::now(),
             flushing: AtomicUsize::new(0),
             condemned: AtomicBool::new(false),
         });
@@ -113,6 +125,12 @@ impl Client {
         self.poller.unpark();
     }
 
+    /// For how long records have been in flight without any report.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let heard = Duration::from_millis(self.shared.heard_ms.load(Ordering::Relaxed));
+        (self.in_flight() > 0).then(|| self.shared.started.elapsed().saturating_sub(heard))
+    }
+
     /// Records whose report was not distributed yet.
     pub(crate) fn in_flight(&self) -> usize {
         self.shared.in_flight.load(Ordering::Acquire)
@@ -122,6 +140,8 @@ impl Client {
     pub(crate) fn fetch_metadata(&self, topic: Option<&str>, timeout: Duration) -> KafkaResult<Metadata> {
         let metadata = self.producer.client().fetch_metadata(topic, timeout);
         match &metadata {
+            // A client that has failed for good can ask, and publishes nothing.
+            Ok(_) if self.is_condemned() => {}
             Ok(_) => self.shared.connection.succeeded(),
             Err(error) => {
                 let code = ErrorCode::from_error(error);
@@ -134,6 +154,7 @@ impl Client {
     /// Counts a record that is about to be enqueued. The first one wakes the poll thread.
     pub(crate) fn enqueueing(&self) {
         if self.shared.in_flight.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.shared.hear();
             self.poller.unpark();
         }
     }
@@ -240,7 +261,7 @@ fn copy(message: &BorrowedMessage<'_>) -> OwnedRecord {
 
 /// The thread that takes librdkafka's events.
 ///
-/// It never blocks in librdkafka: rdkafka offers no way to wait for one event and return, and its
+/// It does not wait in librdkafka, but for a purge, which its broker threads answer: rdkafka offers no way to wait for one event and return, and its
 /// time-outs spin through their last millisecond. So it drains what is there, hands it over in one
 /// batch, and parks: 1 ms while reports come, longer while none do, until woken when nothing is in flight.
 struct Poller {
@@ -314,7 +335,9 @@ impl Poller {
             && let Some((code, reason)) = self.producer.client().fatal_error()
             && !self.shared.condemned.swap(true, Ordering::Relaxed)
         {
-            error!(code = %ErrorCode::from_rdkafka(code), reason, "kafka producer failed for good");
+            let code = ErrorCode::from_rdkafka(code);
+            error!(%code, reason, "kafka producer failed for good");
+            self.shared.connection.failed(code, &reason);
         }
     }
 
@@ -328,6 +351,7 @@ impl Poller {
         if self.batch.iter().any(|it| it.error == 0) {
             self.shared.connection.succeeded();
         }
+        self.shared.hear();
         let bytes = self.batch.iter().map(|it| it.bytes).sum();
         self.shared.in_flight.fetch_sub(self.batch.len(), Ordering::AcqRel);
         self.shared.permits.release(self.batch.len(), bytes);

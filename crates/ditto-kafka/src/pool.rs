@@ -60,7 +60,11 @@ impl ProducerPool {
     #[must_use]
     pub fn client_state(&self, settings: &ProducerSettings) -> Option<ClientState> {
         let client = self.known(settings)?;
-        Some(ClientState { connection: client.shared.connection.snapshot(), in_flight: client.in_flight() })
+        Some(ClientState {
+            connection: client.shared.connection.snapshot(),
+            in_flight: client.in_flight(),
+            silence: client.silence(),
+        })
     }
 
     /// Asks the cluster of these settings for metadata, of this topic or of all, so that [`Self::client_state`] tells how
@@ -161,6 +165,9 @@ pub struct ClientState {
     pub connection: ConnectionState,
     /// Records of all its publishers whose end is not known.
     pub in_flight: usize,
+    /// For how long there have been any, without a report of one. The cluster may answer all the while: too few replicas,
+    /// a partition without leader.
+    pub silence: Option<Duration>,
 }
 
 /// What should never happen, counted.

@@ -31,6 +31,8 @@ pub struct ProducerSettings {
     /// Bytes of a batch, at most, but for a single record that is larger. Topics whose `max.message.bytes` is smaller refuse
     /// batches of that size.
     pub batch_bytes: usize,
+    /// Records of a batch, at most.
+    pub batch_records: usize,
     /// What one client may hold, whatever the number of its publishers.
     pub queue: Bounds,
 }
@@ -47,6 +49,7 @@ impl ProducerSettings {
             compression: Compression::None,
             linger: Duration::from_millis(5),
             batch_bytes: 1_000_000,
+            batch_records: 10_000,
             queue: Bounds { records: 100_000, bytes: 64 << 20 },
         }
     }
@@ -83,6 +86,13 @@ impl ProducerSettings {
     #[must_use]
     pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes;
+        self
+    }
+
+    /// With other batches: 1 lets no record share its batch.
+    #[must_use]
+    pub fn with_batch_records(mut self, records: usize) -> Self {
+        self.batch_records = records;
         self
     }
 
@@ -148,6 +158,7 @@ impl ProducerSettings {
             .set("client.id", &self.client_id)
             .set("linger.ms", millis(self.linger))
             .set("batch.size", self.batch_bytes.to_string())
+            .set("batch.num.messages", self.batch_records.to_string())
             .set("compression.codec", self.compression.as_str())
             .set("queue.buffering.max.messages", max_messages.to_string())
             .set("queue.buffering.max.kbytes", MAX_KBYTES)

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ditto_kafka::{EmbeddedCluster, RequestKind};
 use ditto_outbound::{

@@ -4,7 +4,8 @@ use std::time::Instant;
 use expect_test::expect;
 
 use crate::{
-    Completion, EmbeddedCluster, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings, RequestKind, Scope,
+    Completion, ConnectionStatus, EmbeddedCluster, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings,
+    RequestKind, Scope,
 };
 
 use super::*;
@@ -112,6 +113,11 @@ fn a_fatal_error_condemns_the_client() {
             assert_eq!((error.scope(), completion.record.is_some()), (Scope::Producer, true), "{error}");
         }
         assert!(publisher.is_condemned(), "known before the reports are");
+        // It can still ask the cluster, which says nothing of what it is for.
+        let status = || publisher.connection_state().status();
+        assert_eq!(status(), ConnectionStatus::Misconfigured);
+        pool.probe(&settings, Some("t"), Duration::from_secs(5)).await.unwrap();
+        assert_eq!(status(), ConnectionStatus::Misconfigured);
         let mut next = pool.publisher(&settings, Bounds::default()).unwrap();
         enqueue(&mut next, 0..3);
         assert!(completions(&mut next, 3).await.iter().all(|it| it.result.is_ok()));

@@ -56,6 +56,7 @@ fn replayable_round_robin() {
             client.id = me
             linger.ms = 5
             batch.size = 1000000
+            batch.num.messages = 10000
             compression.codec = none
             queue.buffering.max.messages = 101000
             queue.buffering.max.kbytes = 2097151
@@ -99,6 +100,7 @@ fn best_effort_sticky_secured() {
             client.id = me
             linger.ms = 50
             batch.size = 1000000
+            batch.num.messages = 10000
             compression.codec = zstd
             queue.buffering.max.messages = 1010
             queue.buffering.max.kbytes = 2097151
