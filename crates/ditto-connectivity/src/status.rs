@@ -18,12 +18,12 @@ use crate::report::Report;
 #[derive(Debug, Clone)]
 pub struct Status {
     pool: ProducerPool,
-    outlets: Vec<Arc<Outlet>>,
+    watched: Vec<Arc<Watched>>,
 }
 
 /// A connection and its client.
 #[derive(Debug)]
-struct Outlet {
+struct Watched {
     connection: Arc<CompiledConnection>,
     settings: ProducerSettings,
     is_probed: AtomicBool,
@@ -79,18 +79,18 @@ const PROBES: usize = 16;
 
 impl Status {
     pub(crate) fn new(pool: &ProducerPool) -> Self {
-        Self { pool: pool.clone(), outlets: Vec::new() }
+        Self { pool: pool.clone(), watched: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, connection: Arc<CompiledConnection>, settings: ProducerSettings) {
-        self.outlets.push(Arc::new(Outlet { connection, settings, is_probed: AtomicBool::new(false) }));
+        self.watched.push(Arc::new(Watched { connection, settings, is_probed: AtomicBool::new(false) }));
     }
 
     /// How each connection stands, by its id.
     pub fn connections(&self) -> impl Iterator<Item = (&str, Standing)> {
-        self.outlets.iter().map(|outlet| {
-            let client = self.pool.client_state(&outlet.settings);
-            (outlet.connection.id(), outlet.standing(client.as_ref()))
+        self.watched.iter().map(|watched| {
+            let client = self.pool.client_state(&watched.settings);
+            (watched.connection.id(), watched.standing(client.as_ref()))
         })
     }
 
@@ -100,25 +100,25 @@ impl Status {
         let (dead, alive) = (Arc::new(Semaphore::new(PROBES)), Arc::new(Semaphore::new(PROBES)));
         loop {
             tokio::time::sleep(INTERVAL).await;
-            for outlet in &self.outlets {
-                let Some(client) = self.pool.client_state(&outlet.settings) else { continue };
-                if !is_due(&client, SystemTime::now()) || outlet.is_probed.swap(true, Ordering::Relaxed) {
+            for watched in &self.watched {
+                let Some(client) = self.pool.client_state(&watched.settings) else { continue };
+                if !is_due(&client, SystemTime::now()) || watched.is_probed.swap(true, Ordering::Relaxed) {
                     continue;
                 }
                 let is_dead = client.connection.last_error().is_some();
                 let permits = Arc::clone(if is_dead { &dead } else { &alive });
-                let (pool, outlet) = (self.pool.clone(), Arc::clone(outlet));
+                let (pool, watched) = (self.pool.clone(), Arc::clone(watched));
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
                     // Another connection of the same client may have asked meanwhile.
-                    let client = pool.client_state(&outlet.settings);
+                    let client = pool.client_state(&watched.settings);
                     if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
                         let topic =
-                            outlet.connection.targets().iter().find_map(|target| target.fixed_topic());
+                            watched.connection.targets().iter().find_map(|target| target.fixed_topic());
                         // The client remembers what came of it.
-                        let _answer = pool.probe(&outlet.settings, topic, TIMEOUT).await;
+                        let _answer = pool.probe(&watched.settings, topic, TIMEOUT).await;
                     }
-                    outlet.is_probed.store(false, Ordering::Relaxed);
+                    watched.is_probed.store(false, Ordering::Relaxed);
                 });
             }
         }
@@ -126,13 +126,13 @@ impl Status {
 
     /// Everything in one line of JSON.
     pub fn line(&self, report: &Report) -> String {
-        let connections = self.outlets.iter().map(|outlet| {
-            let client = self.pool.client_state(&outlet.settings);
-            let of_connection = outlet.standing(client.as_ref());
+        let connections = self.watched.iter().map(|watched| {
+            let client = self.pool.client_state(&watched.settings);
+            let of_connection = watched.standing(client.as_ref());
             // What holds one target is none of another's business.
-            let of_all = outlet.standing_of_all(client.as_ref());
-            let targets = outlet.connection.targets().iter();
-            let mut said = described("id", outlet.connection.id(), &of_connection);
+            let of_all = watched.standing_of_all(client.as_ref());
+            let targets = watched.connection.targets().iter();
+            let mut said = described("id", watched.connection.id(), &of_connection);
             let of_target = |target: &Arc<CompiledTarget>| of_target(target, &of_all);
             said.insert("targets".to_owned(), targets.map(of_target).collect());
             Value::Object(said)
@@ -157,7 +157,7 @@ impl Status {
     }
 }
 
-impl Outlet {
+impl Watched {
     /// Trouble with all of a connection comes first, then the first target that is on hold.
     fn standing(&self, client: Option<&ClientState>) -> Standing {
         let of_all = self.standing_of_all(client);
