@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::acknowledge::NoAcknowledgements;
+use crate::hold::OnHold;
 use crate::intake::{FeedPolicy, Intake, InternalHeaders};
 use crate::lane::Lane;
-use crate::leaf::{Delivered, Destined};
+use crate::leaf::{Delivered, Destined, Undelivered};
 use crate::outcome::{DeliverErrorKind, Refusal};
 use crate::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 
