@@ -40,7 +40,8 @@ fn whole() -> impl Strategy<Value = String> {
     "features/[fg](/properties|/desiredProperties)?"
 }
 
-fn literal() -> impl Strategy<Value = String> {
+/// The text of a literal.
+pub(crate) fn literal() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "[+-]?[0-3](\\.[05])?".prop_filter("no `-0`", |text| text != "-0"),
         2 => "\"([abA1.]{0,2}|-?[0-3](\\.0)?)\"",

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use ditto_json::JsonPointer;
 
-use crate::compare::{compare, is_equal, text};
+use crate::compare::{compare, text};
 use crate::expression::{Comparison, Condition, Expression, Filter, Predicate};
 use crate::fields::{Fields, Presence, Scalar};
 use crate::pending::Pending;
@@ -81,9 +81,10 @@ impl Evaluation<'_> {
                 // Not: some value is another one.
                 found != (*comparison == Comparison::Ne)
             }
-            Condition::In(literals) => self.any(property, watch, &mut |value| {
-                literals.iter().any(|literal| is_equal(value, literal.at(self.now, &mut String::new())))
-            }),
+            Condition::In(choices) => {
+                let times = choices.times(self.now);
+                self.any(property, watch, &mut |value| choices.contains(value, &times))
+            }
             Condition::Like(pattern) => self.any(property, watch, &mut |value| match value {
                 Scalar::Null => pattern.matches_null(),
                 value => pattern.matches(&text(value)),
@@ -160,7 +161,7 @@ fn constant(predicate: &Predicate) -> Option<bool> {
         Condition::Compare(comparison, literal) => {
             (comparison.is_order() && literal.is_null()).then_some(false)
         }
-        Condition::In(literals) => literals.iter().all(|literal| literal.is_null()).then_some(false),
+        Condition::In(choices) => choices.is_null().then_some(false),
         Condition::Like(_) => None,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::choices::Choices;
 use crate::error::FilterError;
 use crate::grammar;
 use crate::literal::Literal;
@@ -49,7 +50,7 @@ pub enum Condition {
     /// `eq`, `ne`, `gt`, `ge`, `lt`, `le`
     Compare(Comparison, Literal),
     /// `in`: equal to any of them, at least one.
-    In(Vec<Literal>),
+    In(Choices),
     /// `like`, `ilike`
     Like(Pattern),
     /// `exists`
@@ -147,11 +148,7 @@ impl fmt::Display for Predicate {
             Condition::Compare(comparison, literal) => {
                 write!(f, "{}({property},{literal})", comparison.name())
             }
-            Condition::In(literals) => {
-                write!(f, "in({property}")?;
-                literals.iter().try_for_each(|literal| write!(f, ",{literal}"))?;
-                f.write_str(")")
-            }
+            Condition::In(choices) => write!(f, "in({property},{choices})"),
             Condition::Like(pattern) => write!(f, "{}({property},{pattern})", pattern.operator()),
             Condition::Exists => write!(f, "exists({property})"),
             Condition::Empty => write!(f, "empty({property})"),

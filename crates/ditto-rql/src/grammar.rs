@@ -3,6 +3,7 @@
 //! By hand: the reference points at the furthest place that any alternative has reached, also one that another alternative
 //! then replaced (`5.` is a number, and then the digit is missing). A combinator forgets that when an alternative succeeds.
 
+use crate::choices::Choices;
 use crate::error::{FilterError, FilterErrorKind};
 use crate::expression::{Comparison, Condition, Expression, Predicate};
 use crate::literal::{Literal, Number};
@@ -253,7 +254,7 @@ impl Parser<'_> {
                 literals
             });
             if !self.word(",", "`,`") {
-                return Ok(literals.map(Condition::In));
+                return Ok(literals.map(|literals| Condition::In(Choices::new(literals))));
             }
         }
     }
@@ -302,7 +303,7 @@ impl Parser<'_> {
         Ok(text)
     }
 
-    /// double = [sign] int "." digit {digit} ; long = [sign] int, not beginning with "-0"
+    /// double = sign? int "." digit {digit} ; long = the same without the fraction, not beginning with "-0"
     fn number(&mut self) -> Result<Number, Stop> {
         let start = self.at;
         let sign = usize::from(self.rest().starts_with(['+', '-']));

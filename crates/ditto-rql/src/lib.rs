@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod choices;
 mod expression;
 mod literal;
 mod pattern;
@@ -24,6 +25,7 @@ mod explain;
 mod arbitrary;
 
 pub use self::{
+    choices::Choices,
     error::{FilterError, FilterErrorKind, Reason},
     explain::Explanation,
     expression::{Comparison, Condition, Expression, Filter, Predicate},

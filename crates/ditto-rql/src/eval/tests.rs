@@ -121,8 +121,8 @@ fn naive(expression: &Expression, thing: &Value) -> bool {
                         scalars(found).iter().any(|value| naive_compare(comparison.name(), value, &literal));
                     found != (comparison.name() == "ne")
                 }
-                Condition::In(literals) => {
-                    literals.iter().map(|it| literal_value(&it.to_string())).any(|literal| {
+                Condition::In(choices) => {
+                    choices.literals().iter().map(|it| literal_value(&it.to_string())).any(|literal| {
                         !literal.is_null()
                             && scalars(found.clone()).iter().any(|value| naive_compare("eq", value, &literal))
                     })

@@ -147,6 +147,24 @@ fn what_is_too_much_is_refused() {
     assert!(wide.parse::<Filter>().is_ok());
 }
 
+/// Whatever walks the deepest filter that there is gets along with a small stack.
+#[test]
+fn the_deepest_filter_fits_a_small_stack() {
+    let walk = || {
+        let text = format!("{}exists(thingId){}", "or(not(".repeat(255), "))".repeat(255));
+        let filter: Filter = text.parse().unwrap();
+        let (thing, now) = (serde_json::json!({ "thingId": "a:b" }), std::time::SystemTime::UNIX_EPOCH);
+        let pending = crate::Pending::nothing();
+        assert_eq!(filter.to_string(), text);
+        assert_eq!(filter.clone(), filter);
+        assert!(!filter.matches(&thing, now));
+        assert_eq!(filter.explain(&thing, &pending, now).to_string().lines().count(), 511);
+        assert!(format!("{filter:?}").len() > text.len());
+    };
+    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(walk);
+    thread.unwrap().join().unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
