@@ -15,7 +15,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
     let report = conformance::run(vectors())?;
     let findings: Vec<_> = report.files.iter().flat_map(|file| &file.findings).collect();
     assert!(report.is_success(), "{findings:#?}");
-    for (file, rows) in [("protocol", 247), ("topicpath", 79), ("entity-ids", 124)] {
+    for (file, rows) in [("protocol", 247), ("topicpath", 79), ("entity-ids", 124), ("rql", 284)] {
         let found = report.files.iter().find(|report| report.file == file);
         let counted =
             found.map(|report| report.passed + report.failed.len() + report.known_differences.len());
@@ -30,7 +30,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
 fn a_changed_expectation_fails() -> anyhow::Result<()> {
     let differences = conformance::Differences::of_project()?;
     let mut changed = 0;
-    for file in ["protocol", "topicpath", "entity-ids"] {
+    for file in ["protocol", "topicpath", "entity-ids", "rql"] {
         let driver = conformance::driver(file).expect("driven above");
         for row in conformance::load(&vectors().join(format!("{file}.ndjson")))? {
             let ours = differences.expectation(file, &row.json);
@@ -192,6 +192,63 @@ fn a_class_names_rows_that_nobody_has_seen() -> anyhow::Result<()> {
             })?;
         }
     }
+    Ok(())
+}
+
+/// Filters that are not among the vectors, with what the reference answers to them.
+#[test]
+fn a_class_names_filters_that_nobody_has_seen() -> anyhow::Result<()> {
+    let driver = conformance::driver("rql").context("rql is driven")?;
+    let differences = conformance::Differences::of_project()?;
+    let check = |row: &Value| {
+        conformance::check("rql", driver, &Row { id: "x".to_owned(), json: row.clone() }, &differences)
+    };
+    let event = |action: &str, path: &str, value: Value| json!({ "topic": format!("a/b/things/twin/events/{action}"), "path": path, "value": value, "revision": 1 });
+    let dropped = json!({ "candidate": false });
+    let never = json!({ "candidate": false, "match": false, "matchIgnoringCandidate": false });
+    let later = json!({ "candidate": false, "match": false, "matchIgnoringCandidate": true });
+    let attribute = event("modified", "/attributes/n", json!(1));
+    let extra = json!({ "policyId": "a:p", "features": { "lamp": { "properties": { "on": true } } } });
+    for (filter, signal, extra_fields, expected, ours) in [
+        ("eq(policyId,\"a:p\")", &attribute, "thingId,policyId", &later, [true, true]),
+        ("not(exists(policyId))", &attribute, "policyId", &never, [true, false]),
+        (
+            "like(features/lamp/properties/on,\"t*\")",
+            &attribute,
+            "features/lamp/properties",
+            &later,
+            [true, true],
+        ),
+        ("exists(features/lamp)", &attribute, "features/*", &later, [true, true]),
+        (
+            "exists(features/f/definition)",
+            &event("created", "/features/f/definition", json!(["a:b:1"])),
+            "",
+            &dropped,
+            [true; 2],
+        ),
+        (
+            "not(eq(feature:id,\"x\"))",
+            &event("deleted", "/features/f/definition", Value::Null),
+            "",
+            &dropped,
+            [true; 2],
+        ),
+    ] {
+        let mut row = json!({ "mode": "signal", "filter": filter, "signal": signal, "expect": expected });
+        if !extra_fields.is_empty() {
+            row["extraFields"] = extra_fields.into();
+            row["extra"] = extra.clone();
+        }
+        assert_eq!(check(&row), Verdict::KnownDifference, "{row}");
+        let answer = (driver.run)(&row);
+        assert_eq!(answer["candidate"], ours[0], "{row}");
+        assert!(extra_fields.is_empty() || answer["match"] == ours[1], "{row}");
+    }
+    // What the reference sees is compared with it.
+    let row = json!({ "mode": "signal", "filter": "eq(attributes/site,1)", "signal": attribute, "extraFields": "attributes/site",
+        "extra": {}, "expect": never });
+    assert!(matches!(check(&row), Verdict::Failed(_)));
     Ok(())
 }
 

@@ -96,7 +96,7 @@ fn objects(at: &str, expected: &Map<String, Value>, answer: &Map<String, Value>,
     }
 }
 
-/// Codes and statuses are compared. A `java:` code is where the reference breaks instead of answering: there a proper
+/// Codes and statuses are compared, and whatever else is said of a mistake (its place). A `java:` code is where the reference breaks instead of answering: there a proper
 /// 4xx error of our own is right (rule 3).
 fn errors(at: &str, expected: &Map<String, Value>, answer: &Map<String, Value>, findings: &mut Vec<String>) {
     let code =
@@ -117,6 +117,12 @@ fn errors(at: &str, expected: &Map<String, Value>, answer: &Map<String, Value>, 
     if expected.contains_key("status") && status(expected) != status(answer) {
         findings.push(format!("{at}/status: {:?} expected, {:?} answered", status(expected), status(answer)));
     }
+    let others = |error: &Map<String, Value>| {
+        let mut error = error.clone();
+        error.retain(|name, _| !["code", "status"].contains(&name.as_str()));
+        error
+    };
+    objects(at, &others(expected), &others(answer), findings);
 }
 
 fn numbers_equal(expected: &serde_json::Number, answer: &serde_json::Number) -> bool {
@@ -174,5 +180,7 @@ mod tests {
         check(broken.clone(), json!({"error": {"code": "json.invalid", "status": 500}}), 1);
         check(broken, json!({"value": 1}), 2);
         check(json!({"error": {"code": "a"}}), json!({"error": {"code": "a", "status": 400}}), 0);
+        check(json!({"error": {"code": "a", "line": 1}}), json!({"error": {"code": "a", "line": 2}}), 1);
+        check(json!({"error": {"code": "a"}}), json!({"error": {"code": "a", "line": 1}}), 1);
     }
 }

@@ -28,6 +28,7 @@ pub(crate) const TABLE: &[Edges] = &[
     edges("ditto-placeholder", &[]),
     edges("ditto-kafka", &[]),
     edges("xtask", &[]),
+    edges("ditto-rql", &["ditto-json"]),
     edges("ditto-protocol", &["ditto-json"]),
     edges("ditto-authorization", &["ditto-json", "ditto-protocol"]),
     edges("ditto-connection", &["ditto-json", "ditto-protocol", "ditto-placeholder"]),
@@ -51,6 +52,7 @@ pub(crate) const TABLE: &[Edges] = &[
         "ditto-tests",
         &[
             "ditto-json",
+            "ditto-rql",
             "ditto-protocol",
             "ditto-placeholder",
             "ditto-authorization",

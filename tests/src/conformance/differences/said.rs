@@ -2,26 +2,54 @@
 
 use serde_json::{Map, Value, json};
 
+use super::asked::Asked;
+
 /// A message, its topic and its path taken apart by the rule of protocol.md §1.
 #[derive(Debug)]
 pub(super) struct Said {
     message: Map<String, Value>,
     topic: Vec<String>,
     path: Vec<String>,
+    /// What a filter asks of it.
+    asked: Option<Asked>,
 }
 
 impl Said {
-    /// The message of a row of that kind, given as an object or as its text; `None` if it is none.
+    /// The message of a row of that kind, given as an object or as its text, or the signal of a filter, which may have none;
+    /// `None` for other rows.
     pub(super) fn of(row: &Value) -> Option<Self> {
-        let message = match row.get("message").filter(|_| row["kind"] == "message")? {
-            Value::Object(message) => message.clone(),
-            Value::String(text) => serde_json::from_str(text).ok()?,
+        let asked = Asked::of(row);
+        let message = match row.get("message").filter(|_| row["kind"] == "message").or(row.get("signal")) {
+            Some(Value::Object(message)) => message.clone(),
+            Some(Value::String(text)) => serde_json::from_str(text).ok()?,
+            None if asked.is_some() => {
+                return Some(Self { message: Map::new(), topic: Vec::new(), path: Vec::new(), asked });
+            }
             _ => return None,
         };
         let text = |name| message.get(name).and_then(Value::as_str);
         let (topic, path) = (text("topic")?, text("path")?);
         let (topic, path) = (segments(topic, true), segments(path.strip_prefix('/').unwrap_or(path), false));
-        Some(Self { message, topic, path })
+        Some(Self { message, topic, path, asked })
+    }
+
+    /// What the row's filter asks, if that is of one property.
+    pub(super) fn asked(&self) -> Option<&Asked> {
+        self.asked.as_ref()
+    }
+
+    /// Whether the row's filter holds of an event on the definition of a feature; `None` for other signals.
+    pub(super) fn definition_matches(&self) -> Option<bool> {
+        let (topic, path) = (self.topic(), self.path());
+        let [_, _, "things", channel, "events", action] = topic.as_slice() else { return None };
+        let ["features", id, "definition"] = path.as_slice() else { return None };
+        // A merged one the reference evaluates.
+        let value = match *action {
+            "created" | "modified" => self.message.get("value"),
+            "deleted" => None,
+            _ => return None,
+        };
+        self.asked.as_ref()?.holds_of_definition(channel, id, value)
     }
 
     /// The segments of the topic.

@@ -2,6 +2,7 @@
 
 mod entity_ids;
 mod protocol;
+mod rql;
 mod topicpath;
 
 use ditto_protocol::ProtocolError;
@@ -20,10 +21,11 @@ pub struct Driver {
     pub run: fn(&Value) -> Value,
 }
 
-pub(super) const DRIVERS: [Driver; 3] = [
+pub(super) const DRIVERS: [Driver; 4] = [
     Driver { file: "protocol", rules: Rules { informative: &["class"] }, run: protocol::run },
     Driver { file: "topicpath", rules: Rules { informative: &[] }, run: topicpath::run },
     Driver { file: "entity-ids", rules: Rules { informative: &[] }, run: entity_ids::run },
+    Driver { file: "rql", rules: Rules { informative: &[] }, run: rql::run },
 ];
 
 fn error(error: &ProtocolError) -> Value {
