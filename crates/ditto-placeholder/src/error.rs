@@ -70,9 +70,9 @@ pub enum TemplateErrorKind {
 
 /// Why a function fails for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("fn:{function}: {kind}")]
+#[error("{}: {kind}", function.map_or("the template", FunctionName::as_call))]
 pub struct FunctionError {
-    function: &'static str,
+    function: Option<FunctionName>,
     kind: FunctionErrorKind,
 }
 
@@ -174,12 +174,16 @@ impl TemplateError {
 
 impl FunctionError {
     pub(crate) fn new(function: FunctionName, kind: FunctionErrorKind) -> Self {
-        Self { function: function.as_str(), kind }
+        Self { function: Some(function), kind }
     }
 
-    /// The name of the function, without `fn:`.
-    pub fn function(&self) -> &'static str {
-        self.function
+    pub(crate) fn of_template(kind: FunctionErrorKind) -> Self {
+        Self { function: None, kind }
+    }
+
+    /// The name of the function, without `fn:`. None if the values of all parts together are too many.
+    pub fn function(&self) -> Option<&'static str> {
+        self.function.map(FunctionName::as_str)
     }
 
     /// How it fails.

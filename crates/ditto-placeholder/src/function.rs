@@ -36,6 +36,13 @@ macro_rules! functions {
                 }
             }
 
+            /// For messages: `fn:name`.
+            pub(crate) fn as_call(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!("fn:", $name),)*
+                }
+            }
+
             pub(crate) fn signature(self) -> Signature {
                 match self {
                     $(Self::$variant => Signature {

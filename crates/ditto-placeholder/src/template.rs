@@ -7,7 +7,6 @@ use std::str::FromStr;
 use crate::ast::{Argument, Call, Part, Parts, Pipeline, Stage};
 use crate::error::{FunctionError, TemplateError, TemplateErrorKind};
 use crate::eval::Program;
-use crate::function::FunctionName;
 use crate::grammar;
 use crate::placeholder::{Placeholder, Scope};
 use crate::resolve::{Resolution, Resolve};
@@ -186,9 +185,8 @@ impl Template {
                 Value::Resolved(ends) if !is_unresolved => {
                     let starts = texts.take().unwrap_or_else(|| vec![String::new()]);
                     let product = product(starts, &ends).and_then(|texts| Value::of(texts).check_size());
-                    // The reference would go on until it has no memory: there is no function to name.
-                    let product = product.map_err(|kind| FunctionError::new(FunctionName::Join, kind))?;
-                    texts = Some(product.texts().to_vec());
+                    let product = product.map_err(FunctionError::of_template)?;
+                    texts = Some(product.into_texts());
                 }
                 Value::Resolved(_) | Value::Deleted => {}
                 Value::Unresolved => is_unresolved = true,

@@ -34,6 +34,13 @@ impl Value {
         }
     }
 
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::Resolved(texts) => texts,
+            Self::Unresolved | Self::Deleted => Vec::new(),
+        }
+    }
+
     pub(crate) fn check_size(self) -> Result<Self, FunctionErrorKind> {
         let texts = self.texts();
         if texts.len() > MAX_VALUES {

@@ -261,12 +261,15 @@ fn nothing_takes_long() {
         format!("*{}b*{}", "a".repeat(2_000), "?".repeat(2_000)),
         "*a*b|".repeat(800),
     ] {
+        let before = started.elapsed();
         is_like(&value, &pattern);
+        println!("{:?} {}", started.elapsed() - before, pattern.get(..9).unwrap());
     }
     assert!(is_like(&value, &"*a".repeat(1_000)));
     assert!(!is_like(&value, &format!("*{}?b*", "a".repeat(4_000))));
 
-    let many: Vec<&str> = vec![&value; 4_000];
+    // As much as a message may hold.
+    let many: Vec<&str> = vec![value.get(..256).unwrap(); 4_000];
     let message = Message { headers: &[("a", &value), ("l", "[1,2]")], list: &many };
     let mut growing = "{{ header:a".to_owned();
     (0..10).for_each(|_| growing.push_str(" | fn:replace('', 'aaaaaaaaaa')"));
@@ -275,6 +278,7 @@ fn nothing_takes_long() {
         growing + " }}",
         product,
         "{{ request:subjectId | fn:filter(request:subjectId,'like',request:subjectId) }}".to_owned(),
+        "{{ request:subjectId | fn:filter('ne',request:subjectId) }}".to_owned(),
         "{{ header:a | fn:split('') | fn:join('x') }}".to_owned(),
         "{{ header:a | fn:replace('a', '.') | fn:split('.') }}".to_owned(),
         format!("{{{{ fn:default('{{\"b\":[1,2]}}') | fn:format('{}') }}}}", "{b}".repeat(1_000)),
@@ -282,10 +286,13 @@ fn nothing_takes_long() {
         format!("{{{{ header:a | fn:format('{}{}') }}}}", "{#a}".repeat(20_000), "{/a}".repeat(20_000)),
         format!("{{{{ fn:default('{0}') | fn:split('{0}') }}}}", "(a*)*".repeat(100)),
     ] {
-        match text.parse::<Template>() {
-            Ok(template) => drop(template.resolve_all(&message)),
-            Err(error) => assert!(!error.to_string().is_empty()),
-        }
+        let before = started.elapsed();
+        let ended = match text.parse::<Template>() {
+            Ok(template) => template.resolve_all(&message).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let shown = text.get(..60).unwrap_or(&text);
+        println!("{:?} {shown} {ended:?}", started.elapsed() - before);
     }
     let took = started.elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");

@@ -2,26 +2,41 @@
 
 use serde_json::{Map, Value, json};
 
-/// A message, its topic and its path taken apart by the rule of protocol.md §1.
-#[derive(Debug)]
+/// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
+#[derive(Debug, Default)]
 pub(super) struct Said {
     message: Map<String, Value>,
     topic: Vec<String>,
     path: Vec<String>,
+    /// As it is written, and with the values of its headers.
+    address: (String, String),
 }
 
 impl Said {
-    /// The message of a row of that kind, given as an object or as its text; `None` if it is none.
-    pub(super) fn of(row: &Value) -> Option<Self> {
-        let message = match row.get("message").filter(|_| row["kind"] == "message")? {
-            Value::Object(message) => message.clone(),
-            Value::String(text) => serde_json::from_str(text).ok()?,
-            _ => return None,
+    /// What a row says. Its message is given as an object or as its text.
+    pub(super) fn of(row: &Value) -> Self {
+        let address = Self { address: address(row), ..Self::default() };
+        let message = match row.get("message").filter(|_| row["kind"] == "message") {
+            Some(Value::Object(message)) => Some(message.clone()),
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            _ => None,
         };
+        let Some(message) = message else { return address };
         let text = |name| message.get(name).and_then(Value::as_str);
-        let (topic, path) = (text("topic")?, text("path")?);
+        let (Some(topic), Some(path)) = (text("topic"), text("path")) else { return address };
         let (topic, path) = (segments(topic, true), segments(path.strip_prefix('/').unwrap_or(path), false));
-        Some(Self { message, topic, path })
+        Self { message, topic, path, ..address }
+    }
+
+    /// Whether the address of a target has placeholders.
+    pub(super) fn has_placeholder(&self) -> bool {
+        self.address.0.contains("{{")
+    }
+
+    /// Whether the address ends in a negative number for a partition. Only headers are known here.
+    pub(super) fn has_negative_partition(&self) -> bool {
+        let partition = self.address.1.split_once('#').filter(|(topic, _)| !topic.is_empty());
+        partition.is_some_and(|(_, number)| number.parse::<i32>().is_ok_and(|number| number < 0))
     }
 
     /// The segments of the topic.
@@ -303,4 +318,18 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// The address in a row that is about one.
+fn address(row: &Value) -> (String, String) {
+    let written = match row["mode"].as_str() {
+        Some("kafka-address") => &row["template"],
+        _ => &row["address"],
+    };
+    let written = written.as_str().unwrap_or_default();
+    let headers = row["context"]["headers"].as_object().into_iter().flatten();
+    let resolved = headers.fold(written.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{{ header:{name} }}}}"), value.as_str().unwrap_or_default())
+    });
+    (written.to_owned(), resolved)
 }
