@@ -122,10 +122,10 @@ impl Resolve for SignalValues<'_> {
             Placeholder::FeatureId => self.signal.feature_ids().iter().for_each(|id| each(id)),
             Placeholder::RequestSubjectId => each_subject(self.signal, each),
             Placeholder::ThingJson(pointer) => {
-                let value = pointer.parse::<JsonPointer>().ok().and_then(|pointer| {
-                    let thing = known_thing(self.signal)?;
-                    pointer.get(&thing).filter(|_| !pointer.is_root()).cloned()
-                });
+                // Without a thing there is nothing; `/` is all of it.
+                let pointer = pointer.trim_matches(|c| c <= ' ').parse::<JsonPointer>().ok();
+                let thing = pointer.as_ref().and_then(|_| known_thing(self.signal));
+                let value = pointer.zip(thing).and_then(|(pointer, thing)| pointer.get(&thing).cloned());
                 each_text(value.as_ref(), each);
             }
             _ => {
@@ -233,7 +233,9 @@ mod tests {
         check("{{ thing-json:/attributes/o }}", &event, &[r#"{"k":"v"}"#]);
         check("{{ thing-json:features/m/properties/rpm }}", &event, &["5"]);
         check("{{ thing-json:_revision }}", &event, &["7"]);
-        for missing in ["attributes/none", "attributes/tags/0", "nothing"] {
+        check("{{ thing-json: /_revision }}", &event, &["7"]);
+        check("{{ thing-json:/ | fn:format('{_revision}') }}", &event, &["7"]);
+        for missing in ["attributes//o", "attributes/none", "attributes/tags/0", "nothing"] {
             check(&format!("{{{{ thing-json:{missing} }}}}"), &event, &[]);
         }
         check("{{ header:x }}/{{ connection:id }}/{{ thing:name }}", &event, &["y/conn/press-4"]);
