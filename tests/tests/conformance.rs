@@ -15,7 +15,14 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
     let report = conformance::run(vectors())?;
     let findings: Vec<_> = report.files.iter().flat_map(|file| &file.findings).collect();
     assert!(report.is_success(), "{findings:#?}");
-    for (file, rows) in [("protocol", 247), ("topicpath", 79), ("entity-ids", 124), ("rql", 284)] {
+    for (file, rows) in [
+        ("protocol", 247),
+        ("topicpath", 79),
+        ("entity-ids", 124),
+        ("placeholders", 250),
+        ("kafka-addresses", 54),
+        ("rql", 284),
+    ] {
         let found = report.files.iter().find(|report| report.file == file);
         let counted =
             found.map(|report| report.passed + report.failed.len() + report.known_differences.len());
@@ -30,7 +37,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
 fn a_changed_expectation_fails() -> anyhow::Result<()> {
     let differences = conformance::Differences::of_project()?;
     let mut changed = 0;
-    for file in ["protocol", "topicpath", "entity-ids", "rql"] {
+    for file in ["protocol", "topicpath", "entity-ids", "placeholders", "kafka-addresses", "rql"] {
         let driver = conformance::driver(file).expect("driven above");
         for row in conformance::load(&vectors().join(format!("{file}.ndjson")))? {
             let ours = differences.expectation(file, &row.json);

@@ -24,10 +24,11 @@ impl Stage<WithHeaders> for ResolveAddress {
             let values = Values { signal: signal.get(), target: &target };
             let mut text = String::with_capacity(64);
             match template.resolve_into(&values, &mut text) {
-                Resolution::Resolved => Ok(text),
-                Resolution::Unresolved => {
+                Ok(Resolution::Resolved) => Ok(text),
+                Ok(Resolution::Unresolved | Resolution::Deleted) => {
                     Err(Halt::Fail(DeliverError::address_unresolved(target.address_text())))
                 }
+                Err(error) => Err(Halt::Fail(DeliverError::address_invalid(&error))),
             }
         };
         let destination = match target.address() {

@@ -8,6 +8,7 @@ use ditto_placeholder::Resolution;
 use crate::authorize::Readable;
 use crate::leaf::{HeaderName, RecordHeaders, Token};
 use crate::map::Mapped;
+use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::resolve::Values;
 use crate::signal::RoutedSignal;
 use crate::stage::{Halt, Stage};
@@ -46,9 +47,14 @@ impl Stage<Mapped> for MapHeaders {
                 HeaderValue::Template(template) => {
                     let mut text = String::new();
                     match template.resolve_into(&values, &mut text) {
-                        Resolution::Resolved => text.into(),
+                        Ok(Resolution::Resolved) => text.into(),
                         // This header is left out; the others and the message go on.
-                        Resolution::Unresolved => continue,
+                        Ok(Resolution::Unresolved | Resolution::Deleted) => continue,
+                        Err(error) => {
+                            let kind = DeliverErrorKind::Record(Refusal { retriable: false });
+                            let detail = format!("header `{}`: {error}", name.as_str());
+                            return Err(Halt::Fail(DeliverError::new(kind, detail)));
+                        }
                     }
                 }
             };

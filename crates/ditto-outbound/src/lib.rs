@@ -38,6 +38,7 @@ pub use self::{
         Token, Topic, Undelivered, Written,
     },
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
+    resolve::SignalValues,
     signal::RoutedSignal,
     stage::{Halt, Immediate, Stage, StageLayer, Staged, StagedFuture},
     target::{CompiledConnection, CompiledTarget},

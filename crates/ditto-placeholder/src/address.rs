@@ -3,9 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ast::{Part, Placeholder, Template};
-use crate::error::TemplateError;
+use crate::ast::Part;
+use crate::error::{FunctionError, TemplateError};
+use crate::placeholder::Placeholder;
 use crate::resolve::{Resolution, Resolve};
+use crate::template::Template;
 
 /// A target's address as it is configured: `topic`, `topic/key` or `topic#partition`, with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,6 +33,12 @@ pub enum AddressError {
     /// The placeholders in it.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A function in it that fails for any value.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// A function in it gives nothing for an arbitrary value.
+    #[error("its functions give nothing for an arbitrary value")]
+    Unresolved,
     /// The topic.
     #[error("`{0}` is no topic: 1 to 249 of A-Z a-z 0-9 . _ - are allowed, and not `.` or `..`")]
     Topic(String),
@@ -57,11 +65,13 @@ impl KafkaAddress {
 
     /// The topic and the template of the key, where no placeholder can change the topic.
     pub fn as_fixed_topic(&self) -> Option<(&str, Template)> {
-        let (Part::Text(text), rest) = self.template.parts.split_first()? else { return None };
+        let (Part::Text(text), rest) = self.template.parts().split_first()? else { return None };
         // What a placeholder adds comes after the first slash, so it is all key.
         let (topic, key) = text.split_once('/').filter(|(topic, _)| !topic.is_empty())?;
-        let first = (!key.is_empty()).then(|| Part::Text(key.to_owned()));
-        Some((topic, Template { parts: first.into_iter().chain(rest.iter().cloned()).collect() }))
+        // The text stays even if it is empty: the address is not deleted because all of its key is.
+        let first = Part::Text(key.to_owned());
+        let key = Template::of_parts(std::iter::once(first).chain(rest.iter().cloned()).collect());
+        Some((topic, key.ok()?))
     }
 
     /// The address, if there is no placeholder in it.
@@ -70,34 +80,42 @@ impl KafkaAddress {
     }
 }
 
-/// Placeholders are replaced by a text that is legal everywhere, then the rules of configuration time hold: a `/` or `#`
-/// must be followed by something. In a partition the dummy is a number.
+/// Stands for any value at configuration time (§7). Like the reference's it is a UUID, so that functions find in it what they
+/// find in one; ours is always the same, so that a definition is refused each time or never.
+const DUMMY: &str = "3f2b1c9d-7a4e-4d58-9e61-0c8b5a7d2f13";
+
+struct Dummy;
+
+impl Resolve for Dummy {
+    fn resolve(&self, _: &Placeholder, out: &mut String) -> Option<()> {
+        out.push_str(DUMMY);
+        Some(())
+    }
+}
+
+/// Every placeholder gets a dummy for its value, and functions run on it. Then the rules of configuration time hold: a `/` or `#`
+/// must be followed by something. A dummy is legal in a topic, and a number in a partition.
 impl FromStr for KafkaAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        struct Dummy;
-        impl Resolve for Dummy {
-            fn resolve(&self, _: &Placeholder, out: &mut String) -> Resolution {
-                out.push('3');
-                Resolution::Resolved
-            }
-        }
         let template: Template = text.parse()?;
         let mut sample = String::with_capacity(text.len());
-        if template.resolve_into(&Dummy, &mut sample) == Resolution::Unresolved {
-            // Functions; whoever loads the definition refuses those.
-            return Ok(Self { template });
+        if template.resolve_into(&Dummy, &mut sample)? != Resolution::Resolved {
+            return Err(AddressError::Unresolved);
         }
         let parts = Parts::split(&sample);
+        let topic = parts.topic.replace(DUMMY, "replaced_placeholder");
         match parts.rest {
-            Some((separator, "")) => {
-                let what = if separator == '/' { "key" } else { "partition" };
-                return Err(AddressError::Empty(separator, what));
-            }
+            Some(('/', "")) => return Err(AddressError::Empty('/', "key")),
+            Some(('#', "")) => return Err(AddressError::Empty('#', "partition")),
             // The reference lets negative numbers pass here and fails each record; we fail early.
-            _ => ResolvedAddress::parse(&sample)?,
-        };
+            Some(('#', partition)) => {
+                ResolvedAddress::parse(&format!("{topic}#{}", partition.replace(DUMMY, "3")))?;
+            }
+            Some(_) => drop(ResolvedAddress::parse(&format!("{topic}/key"))?),
+            None => drop(ResolvedAddress::parse(&topic)?),
+        }
         Ok(Self { template })
     }
 }

@@ -1,6 +1,11 @@
-//! Why a text is no template.
+//! Why a text is no template, and why a function fails.
 
-use crate::ast::Placeholder;
+use std::borrow::Cow;
+
+use crate::function::{FunctionName, Signature};
+use crate::grammar::{MAX_FUNCTIONS, MAX_LENGTH, MAX_NESTING};
+use crate::placeholder::{Placeholder, Scope};
+use crate::value::{MAX_BYTES, MAX_VALUES};
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,20 +23,91 @@ pub enum TemplateErrorKind {
     #[error("expected {0}")]
     Expected(&'static str),
     /// No such placeholder.
-    #[error("there is no placeholder `{name}`{}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    #[error("there is no placeholder `{name}`{}", did_you_mean(*nearest))]
     Unknown {
         /// As it was written.
         name: String,
         /// The known name that is most like it.
         nearest: Option<&'static str>,
     },
+    /// A placeholder of another place.
+    #[error("placeholder `{name}` is not available in {}", scope.as_str())]
+    Unavailable {
+        /// As it was written.
+        name: String,
+        /// Where it stands.
+        scope: Scope,
+    },
+    /// No such function.
+    #[error("there is no function `{name}`{}", did_you_mean(*nearest))]
+    UnknownFunction {
+        /// As it was written.
+        name: String,
+        /// The known function that is most like it.
+        nearest: Option<&'static str>,
+    },
+    /// A function with arguments that it does not take.
+    #[error("the arguments of fn:{function} do not fit: write {usage}")]
+    Signature {
+        /// Name without `fn:`.
+        function: &'static str,
+        /// What would fit.
+        usage: &'static str,
+    },
     /// More functions than the reference allows.
     #[error("more than {MAX_FUNCTIONS} functions in one placeholder")]
     TooManyFunctions,
+    /// Functions as arguments of functions, too often.
+    #[error("functions are nested deeper than {MAX_NESTING} levels")]
+    TooDeep,
+    /// The whole text is too long.
+    #[error("the text is longer than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// It would fail for each message.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
 }
 
-/// Functions that one pipeline may have (placeholders.md §1).
-pub(crate) const MAX_FUNCTIONS: usize = 10;
+/// Why a function fails for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {kind}", function.map_or("the template", FunctionName::as_call))]
+pub struct FunctionError {
+    function: Option<FunctionName>,
+    kind: FunctionErrorKind,
+}
+
+/// How a function fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FunctionErrorKind {
+    /// An argument has no value, and the function cannot do without.
+    #[error("an argument has no value")]
+    MissingArgument,
+    /// The value is no Base64.
+    #[error("the value is no base64")]
+    NoBase64,
+    /// The value has a `%` without two hexadecimal digits.
+    #[error("the value has a `%` without two hexadecimal digits")]
+    NoPercentEncoding,
+    /// The separator occurs, but it is no regular expression.
+    #[error("the separator occurs in the value, but is no regular expression")]
+    NoRegex,
+    /// The template of a format has a section that is not closed.
+    #[error("a section is not closed")]
+    UnclosedSection,
+    /// The template of a format has too many parts, or too many sections within sections.
+    #[error("the format has too many parts or levels")]
+    FormatTooComplex,
+    /// More values than are worked on.
+    #[error("more than {MAX_VALUES} values")]
+    TooManyValues,
+    /// More text than is worked on.
+    #[error("more than {MAX_BYTES} bytes of text")]
+    TooMuchText,
+    /// More comparisons than are done.
+    #[error("too many comparisons")]
+    TooMuchWork,
+}
 
 impl TemplateError {
     pub(crate) fn new(kind: TemplateErrorKind, at: usize) -> Self {
@@ -39,13 +115,22 @@ impl TemplateError {
     }
 
     pub(crate) fn unknown(name: &str, at: usize) -> Self {
-        let nearest = Placeholder::KNOWN
-            .iter()
-            .map(|known| (distance(name, known), *known))
-            .min()
-            .filter(|(distance, known)| *distance * 3 <= known.len())
-            .map(|(_, known)| known);
-        Self::new(TemplateErrorKind::Unknown { name: name.to_owned(), nearest }, at)
+        let nearest = nearest(name, Placeholder::KNOWN);
+        Self::new(TemplateErrorKind::Unknown { name: shorten(name), nearest }, at)
+    }
+
+    pub(crate) fn unknown_function(name: &str, at: usize) -> Self {
+        let nearest = nearest(name, FunctionName::KNOWN);
+        Self::new(TemplateErrorKind::UnknownFunction { name: shorten(name), nearest }, at)
+    }
+
+    pub(crate) fn unavailable(placeholder: &Placeholder, scope: Scope, at: usize) -> Self {
+        Self::new(TemplateErrorKind::Unavailable { name: shorten(&placeholder.to_string()), scope }, at)
+    }
+
+    pub(crate) fn signature(function: FunctionName, at: usize) -> Self {
+        let Signature { usage, .. } = function.signature();
+        Self::new(TemplateErrorKind::Signature { function: function.as_str(), usage }, at)
     }
 
     /// What is wrong.
@@ -57,9 +142,94 @@ impl TemplateError {
     pub fn at(&self) -> usize {
         self.at
     }
+
+    /// The reference's error code. Its status is 400.
+    pub fn code(&self) -> &'static str {
+        match &self.kind {
+            TemplateErrorKind::UnknownFunction { .. } => "placeholder:function.unknown",
+            TemplateErrorKind::Signature { .. } => "placeholder:function.signature.invalid",
+            TemplateErrorKind::TooManyFunctions | TemplateErrorKind::TooDeep | TemplateErrorKind::TooLong => {
+                "placeholder:function.too.complex"
+            }
+            TemplateErrorKind::Function(error) => error.code(),
+            _ => "placeholder:unresolved",
+        }
+    }
+
+    /// The place in `text`, the text that was refused, with a caret below it: two lines. Of a long text only the
+    /// surroundings are shown; what does not print is shown as a blank.
+    pub fn caret(&self, text: &str) -> String {
+        /// Characters shown on each side.
+        const AROUND: usize = 40;
+        let (before, after) = text.split_at_checked(self.at).unwrap_or((text, ""));
+        let skipped = before.chars().count().saturating_sub(AROUND);
+        let line = |text: &mut dyn Iterator<Item = char>| -> String {
+            text.map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect()
+        };
+        let before = line(&mut before.chars().skip(skipped));
+        let shown = line(&mut after.chars().take(AROUND));
+        format!("{before}{shown}\n{}^", " ".repeat(before.chars().count()))
+    }
 }
 
-/// Levenshtein distance, for "did you mean".
+impl FunctionError {
+    pub(crate) fn new(function: FunctionName, kind: FunctionErrorKind) -> Self {
+        Self { function: Some(function), kind }
+    }
+
+    pub(crate) fn of_template(kind: FunctionErrorKind) -> Self {
+        Self { function: None, kind }
+    }
+
+    /// The name of the function, without `fn:`. None if the values of all parts together are too many.
+    pub fn function(&self) -> Option<&'static str> {
+        self.function.map(FunctionName::as_str)
+    }
+
+    /// How it fails.
+    pub fn kind(&self) -> FunctionErrorKind {
+        self.kind
+    }
+
+    /// An error code of the reference. Its status is 400. Where the reference breaks without a code, as it does for a value that
+    /// is no Base64, the placeholder counts as unresolved.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            FunctionErrorKind::MissingArgument | FunctionErrorKind::UnclosedSection => {
+                "placeholder:function.signature.invalid"
+            }
+            FunctionErrorKind::FormatTooComplex
+            | FunctionErrorKind::TooManyValues
+            | FunctionErrorKind::TooMuchText
+            | FunctionErrorKind::TooMuchWork => "placeholder:function.too.complex",
+            _ => "placeholder:unresolved",
+        }
+    }
+}
+
+fn did_you_mean(nearest: Option<&'static str>) -> Cow<'static, str> {
+    nearest.map_or(Cow::Borrowed(""), |nearest| format!("; did you mean `{nearest}`?").into())
+}
+
+/// What a user wrote, but no more of it than a message should have.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 64;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    known
+        .iter()
+        .map(|known| (distance(name, known), *known))
+        .min()
+        .filter(|(distance, known)| *distance * 3 <= known.len())
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

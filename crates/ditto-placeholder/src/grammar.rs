@@ -1,18 +1,27 @@
 //! The grammar of templates (placeholders.md §1).
 
-use std::str::FromStr;
-
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{is_not, tag, take_while, take_while1};
+use nom::bytes::complete::{is_not, take_till, take_while, take_while1};
 use nom::character::complete::char;
-use nom::combinator::{cut, map, recognize};
+use nom::combinator::{map, opt, recognize};
 use nom::error::{ContextError, ErrorKind, ParseError, context};
-use nom::multi::{many0, separated_list0};
-use nom::sequence::{delimited, preceded, terminated};
+use nom::multi::{many1_count, separated_list1};
+use nom::sequence::delimited;
 
-use crate::ast::{Argument, Call, Part, Pipeline, Placeholder, Template};
-use crate::error::{MAX_FUNCTIONS, TemplateError, TemplateErrorKind};
+use crate::ast::{Argument, Call, Part, Pipeline, Stage};
+use crate::error::{TemplateError, TemplateErrorKind};
+use crate::function::FunctionName;
+use crate::placeholder::{Placeholder, Scope};
+
+/// Functions that one pipeline may have behind its first stage (placeholders.md §1).
+pub(crate) const MAX_FUNCTIONS: usize = 10;
+
+/// Functions that may stand in each other's arguments.
+pub(crate) const MAX_NESTING: usize = 4;
+
+/// Longest template, in bytes.
+pub(crate) const MAX_LENGTH: usize = 1 << 20;
 
 /// Where parsing stopped and what should have stood there.
 #[derive(Debug, PartialEq)]
@@ -46,30 +55,28 @@ impl<'i> ContextError<&'i str> for Raw<'i> {
 
 type PResult<'i, T> = nom::IResult<&'i str, T, Raw<'i>>;
 
-impl FromStr for Template {
-    type Err = TemplateError;
-
-    fn from_str(text: &str) -> Result<Self, TemplateError> {
-        let mut parts: Vec<Part> = Vec::new();
-        let last = LastClosings { double: text.rfind("}}"), single: text.rfind('}') };
-        let mut from = 0;
-        while let Some(braces) = next_braces(text, from, &last) {
-            push_text(&mut parts, text.get(from..braces.start).unwrap_or_default());
-            let inner_at = braces.start + OPENING;
-            let inner = text.get(inner_at..braces.end).unwrap_or_default();
-            parts.push(Part::Pipeline(pipeline_of(inner, inner_at)?));
-            from = braces.end + braces.closing;
-        }
-        push_text(&mut parts, text.get(from..).unwrap_or_default());
-        Ok(Self { parts })
+/// template = { text | braces | legacy } ; each part with its place
+pub(crate) fn parts(text: &str, scope: Scope) -> Result<Vec<(Part, usize)>, TemplateError> {
+    if text.len() > MAX_LENGTH {
+        return Err(TemplateError::new(TemplateErrorKind::TooLong, MAX_LENGTH));
     }
+    let reader = Reader { text, scope };
+    let mut parts: Vec<(Part, usize)> = Vec::new();
+    let last = LastClosings { double: text.rfind("}}"), single: text.rfind('}') };
+    let mut from = 0;
+    while let Some(braces) = next_braces(text, from, &last) {
+        push_text(&mut parts, text.get(from..braces.start).unwrap_or_default(), from);
+        let inner = text.get(braces.start + OPENING..braces.end).unwrap_or_default();
+        parts.push((Part::Pipeline(reader.pipeline(inner)?), reader.offset(trim(inner))));
+        from = braces.end + braces.closing;
+    }
+    push_text(&mut parts, text.get(from..).unwrap_or_default(), from);
+    Ok(parts)
 }
 
-fn push_text(parts: &mut Vec<Part>, text: &str) {
-    match parts.last_mut() {
-        _ if text.is_empty() => {}
-        Some(Part::Text(last)) => last.push_str(text),
-        _ => parts.push(Part::Text(text.to_owned())),
+fn push_text(parts: &mut Vec<(Part, usize)>, text: &str, at: usize) {
+    if !text.is_empty() {
+        parts.push((Part::Text(text.to_owned()), at));
     }
 }
 
@@ -108,187 +115,186 @@ fn next_braces(text: &str, from: usize, last: &LastClosings) -> Option<Braces> {
     })
 }
 
-fn pipeline_of(inner: &str, at: usize) -> Result<Pipeline, TemplateError> {
-    match terminated(pipeline, ws).parse(inner) {
-        Ok((rest, _)) if !rest.is_empty() => Err(TemplateError::new(
-            TemplateErrorKind::Expected("`|` and a function, or the closing braces"),
-            at + inner.len() - rest.len(),
-        )),
-        Ok((_, (_, calls))) if calls.len() > MAX_FUNCTIONS => {
-            Err(TemplateError::new(TemplateErrorKind::TooManyFunctions, at))
+/// A template being read.
+struct Reader<'t> {
+    text: &'t str,
+    scope: Scope,
+}
+
+impl<'t> Reader<'t> {
+    /// Byte offset of a part of the text.
+    fn offset(&self, part: &str) -> usize {
+        (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
+    }
+
+    /// expr = stage { "|" stage } ; each stage trimmed
+    fn pipeline(&self, expression: &'t str) -> Result<Pipeline, TemplateError> {
+        let stages = self.stages(expression)?;
+        if stages.len() > MAX_FUNCTIONS + 1 {
+            return Err(TemplateError::new(TemplateErrorKind::TooManyFunctions, self.offset(expression)));
         }
-        Ok((_, (head, calls))) => {
-            let offset = |part: &str| at + (part.as_ptr() as usize).saturating_sub(inner.as_ptr() as usize);
-            let find = |text: &str| {
-                let (prefix, name) = text.split_once(':').unwrap_or((text, ""));
-                Placeholder::find(prefix, name).ok_or_else(|| TemplateError::unknown(text, offset(text)))
-            };
-            let head = head.map(&find).transpose()?;
-            let calls = calls
-                .into_iter()
-                .map(|(function, arguments)| {
-                    let arguments = arguments
-                        .into_iter()
-                        .map(|argument| match argument {
-                            RawArgument::Quoted(quote, text) => {
-                                Ok(Argument::Quoted { quote, text: text.to_owned() })
-                            }
-                            RawArgument::Placeholder(text) => find(text).map(Argument::Placeholder),
-                        })
-                        .collect::<Result<_, _>>()?;
-                    Ok(Call { function: function.to_owned(), arguments })
-                })
-                .collect::<Result<_, _>>()?;
-            Ok(Pipeline { head, calls })
+        let mut stages = stages.into_iter().map(trim).peekable();
+        let head = match stages.next_if(|first| !first.starts_with("fn:")) {
+            Some(first) => Some(self.placeholder(first)?),
+            None => None,
+        };
+        let stages = stages.map(|stage| self.stage(stage)).collect::<Result<_, _>>()?;
+        Ok(Pipeline { head, stages })
+    }
+
+    fn stages(&self, expression: &'t str) -> Result<Vec<&'t str>, TemplateError> {
+        let refused = |rest: &str, expected| {
+            Err(TemplateError::new(TemplateErrorKind::Expected(expected), self.offset(rest)))
+        };
+        let first = expression.trim_start_matches(is_blank);
+        match separated_list1(char('|'), context("a placeholder such as thing:id", stage)).parse(first) {
+            Ok(("", stages)) => Ok(stages),
+            Ok((rest, _)) => refused(rest.get(1..).unwrap_or(rest), "a function such as fn:lower()"),
+            Err(nom::Err::Error(raw) | nom::Err::Failure(raw)) => {
+                refused(raw.rest, raw.expected.unwrap_or("a placeholder such as thing:id"))
+            }
+            Err(nom::Err::Incomplete(_)) => refused(first, "a placeholder such as thing:id"),
         }
-        Err(nom::Err::Error(raw) | nom::Err::Failure(raw)) => Err(TemplateError::new(
-            TemplateErrorKind::Expected(raw.expected.unwrap_or("a placeholder such as thing:id")),
-            at + inner.len() - raw.rest.len(),
-        )),
-        Err(nom::Err::Incomplete(_)) => {
-            Err(TemplateError::new(TemplateErrorKind::Expected("a placeholder such as thing:id"), at))
+    }
+
+    /// placeholder = prefix ":" name ; the prefix ends at the first colon and is trimmed, the name is not
+    fn placeholder(&self, text: &str) -> Result<Placeholder, TemplateError> {
+        let unknown = || TemplateError::unknown(text, self.offset(text));
+        let (prefix, _) = text.split_once(':').ok_or_else(unknown)?;
+        let prefix = trim(prefix);
+        // As in the reference, what was trimmed counts into the name, so that `header :x` asks for a header `:x`.
+        let name = text.get(prefix.len() + 1..).unwrap_or_default();
+        let placeholder = Placeholder::find(prefix, name).ok_or_else(unknown)?;
+        if placeholder.is_available(self.scope) {
+            Ok(placeholder)
+        } else {
+            Err(TemplateError::unavailable(&placeholder, self.scope, self.offset(text)))
+        }
+    }
+
+    /// function = "fn:" fname "(" args ")"
+    fn stage(&self, text: &'t str) -> Result<Stage, TemplateError> {
+        match self.call(text, 0) {
+            Err(error) if matches!(error.kind(), TemplateErrorKind::UnknownFunction { .. }) => {
+                match text.split_once('(').and_then(|(name, _)| FunctionName::find(name)) {
+                    Some(_) => Ok(Stage::Unprefixed(text.to_owned())),
+                    None => Err(error),
+                }
+            }
+            call => call.map(Stage::Call),
+        }
+    }
+
+    fn call(&self, text: &'t str, depth: usize) -> Result<Call, TemplateError> {
+        if depth > MAX_NESTING {
+            return Err(TemplateError::new(TemplateErrorKind::TooDeep, self.offset(text)));
+        }
+        let unknown = || TemplateError::unknown_function(text, self.offset(text));
+        let name = text.strip_prefix("fn:").ok_or_else(unknown)?;
+        let (name, arguments) =
+            name.split_at_checked(name.find('(').ok_or_else(unknown)?).ok_or_else(unknown)?;
+        let function = FunctionName::find(name).ok_or_else(unknown)?;
+        let signature = function.signature();
+        let misfit = || TemplateError::signature(function, self.offset(text));
+        let body = arguments.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or_else(misfit)?;
+        let raw = arguments_of(body).ok_or_else(misfit)?;
+        let fits = (signature.required..=signature.required + signature.optional).contains(&raw.len())
+            && (signature.placeholders || raw.iter().all(|raw| matches!(raw, RawArgument::Quoted(..))));
+        if !fits {
+            return Err(misfit());
+        }
+        let arguments = raw.into_iter().map(|raw| self.argument(raw, depth)).collect::<Result<_, _>>()?;
+        Ok(Call { function, arguments })
+    }
+
+    fn argument(&self, raw: RawArgument<'t>, depth: usize) -> Result<Argument, TemplateError> {
+        match raw {
+            RawArgument::Quoted(quote, text) => Ok(Argument::Quoted { quote, text: text.to_owned() }),
+            RawArgument::Other(text) => {
+                // A blank may have cut a quoted text in two.
+                self.stages(text)?;
+                if text.starts_with("fn:") {
+                    self.call(text, depth + 1).map(|call| Argument::Call(Box::new(call)))
+                } else {
+                    self.placeholder(text).map(Argument::Placeholder)
+                }
+            }
         }
     }
 }
 
 enum RawArgument<'i> {
     Quoted(char, &'i str),
-    Placeholder(&'i str),
+    Other(&'i str),
 }
 
-type RawCall<'i> = (&'i str, Vec<RawArgument<'i>>);
-
-/// expr = first { "|" function } ; first = placeholder | function
-fn pipeline(i: &str) -> PResult<'_, (Option<&str>, Vec<RawCall<'_>>)> {
-    let later = || many0(preceded((ws, char('|'), ws), context("a function such as fn:lower()", cut(call))));
-    alt((
-        map((preceded(ws, call), later()), |(first, mut calls)| {
-            calls.insert(0, first);
-            (None, calls)
-        }),
-        map((preceded(ws, context("a placeholder such as thing:id", name)), later()), |(head, calls)| {
-            (Some(head), calls)
-        }),
-    ))
-    .parse(i)
+/// stage = 1*( char except | ' "  |  sq  |  dq )
+fn stage(i: &str) -> PResult<'_, &str> {
+    recognize(many1_count(alt((is_not("|'\""), single_quoted, double_quoted)))).parse(i)
 }
 
-/// placeholder = prefix ":" name ; the name is everything up to the next bar, trimmed
-fn name(i: &str) -> PResult<'_, &str> {
-    let prefix = take_while1(|c: char| c.is_ascii_lowercase() || c == '-');
-    map(recognize((prefix, char(':'), is_not("|'\""))), str::trim_ascii_end).parse(i)
-}
-
-/// function = "fn:" fname "(" args ")"
-fn call(i: &str) -> PResult<'_, RawCall<'_>> {
-    let fname = take_while1(|c: char| c.is_ascii_alphanumeric() || c == '-');
-    let arguments = delimited(
-        (char('('), ws),
-        separated_list0((ws, char(','), ws), argument),
-        (ws, context("`)`", char(')'))),
-    );
-    preceded(tag("fn:"), (fname, arguments)).parse(i)
-}
-
-/// arg = sq | dq | placeholder without blanks, commas and parentheses
-fn argument(i: &str) -> PResult<'_, RawArgument<'_>> {
-    let placeholder = recognize((
-        take_while1(|c: char| c.is_ascii_lowercase() || c == '-'),
-        char(':'),
-        take_while1(|c: char| !c.is_ascii_whitespace() && !matches!(c, ',' | ')' | '|')),
-    ));
-    alt((
-        map(|i| quoted(i, '\''), |text| RawArgument::Quoted('\'', text)),
-        map(|i| quoted(i, '"'), |text| RawArgument::Quoted('"', text)),
-        map(placeholder, RawArgument::Placeholder),
-    ))
-    .parse(i)
-}
-
-/// sq = "'" { "\'" | any except "'" } "'" ; the escape keeps its backslash
-fn quoted(i: &str, quote: char) -> PResult<'_, &str> {
-    let (body, _) = char(quote).parse(i)?;
-    let mut escaped = false;
-    for (at, c) in body.char_indices() {
-        match c {
-            _ if c == quote && !escaped => {
-                let (text, rest) = body.split_at(at);
-                return Ok((rest.get(1..).unwrap_or_default(), text));
-            }
-            _ => escaped = c == '\\' && !escaped,
-        }
+/// args = ws | arg { "," arg } ; `None` if it is none
+fn arguments_of(body: &str) -> Option<Vec<RawArgument<'_>>> {
+    if body.trim_start_matches(is_blank).is_empty() {
+        return Some(Vec::new());
     }
-    Err(nom::Err::Failure(Raw { rest: i, expected: Some("a closing quote") }))
+    match separated_list1(char(','), argument).parse(body) {
+        Ok(("", arguments)) => Some(arguments),
+        _ => None,
+    }
 }
 
-/// ASCII white space only.
+/// arg = ws ( sq | dq ) ws | ws word ":" 1*( char except blank , ) [ char except , ) ]
+/// The reference drops what follows a blank behind a placeholder.
+fn argument(i: &str) -> PResult<'_, RawArgument<'_>> {
+    let word = take_while1(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let value = take_while1(|c: char| !is_blank(c) && c != ',');
+    let dropped = opt((take_while1(is_blank), take_till(|c| matches!(c, ',' | ')'))));
+    alt((
+        map(delimited(ws, single_quoted, ws), |text| RawArgument::Quoted('\'', text)),
+        map(delimited(ws, double_quoted, ws), |text| RawArgument::Quoted('"', text)),
+        map((ws, recognize((word, char(':'), value)), dropped), |(_, text, _)| RawArgument::Other(text)),
+    ))
+    .parse(i)
+}
+
+fn single_quoted(i: &str) -> PResult<'_, &str> {
+    quoted(i, '\'', "a closing quote `'`")
+}
+
+fn double_quoted(i: &str) -> PResult<'_, &str> {
+    quoted(i, '"', "a closing quote `\"`")
+}
+
+/// sq = "'" { "\'" | any except "'" } "'" ; dq likewise. A backslash escapes the quote behind it, whatever is before it, and
+/// stays.
+fn quoted<'i>(i: &'i str, quote: char, expected: &'static str) -> PResult<'i, &'i str> {
+    let (body, _) = char(quote).parse(i)?;
+    let mut from = 0;
+    while let Some(found) = body.get(from..).and_then(|rest| rest.find(quote)) {
+        let at = from + found;
+        let (text, rest) = body.split_at(at);
+        if !text.ends_with('\\') {
+            return Ok((rest.get(1..).unwrap_or_default(), text));
+        }
+        from = at + 1;
+    }
+    Err(nom::Err::Failure(Raw { rest: i, expected: Some(expected) }))
+}
+
 fn ws(i: &str) -> PResult<'_, &str> {
-    take_while(|c: char| c.is_ascii_whitespace()).parse(i)
+    take_while(is_blank).parse(i)
+}
+
+/// What counts as white space around expressions and arguments: that of ASCII only.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t'..='\r')
+}
+
+/// Stages are trimmed as Java trims: control characters too.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        let parsed = match text.parse::<Template>() {
-            Ok(template) => template.to_string(),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(parsed, expected, "{text}");
-    }
-
-    #[test]
-    fn canonical_form() {
-        check("a/{{thing:id}}", "a/{{ thing:id }}");
-        check("{{ header:x y|fn:default( 'a' ) }}z", "{{ header:x y | fn:default('a') }}z");
-        check("{{fn:default(thing:name,\"b\")}}", "{{ fn:default(thing:name, \"b\") }}");
-        check("${thing:id}-{x}-{{y", "{{ thing:id }}-{x}-{{y");
-        check("{{ fn:default('it\\'s') }}", "{{ fn:default('it\\'s') }}");
-    }
-
-    #[test]
-    fn braces_beside_text_that_is_like_them() {
-        check("{${thing:id}", "{${ thing:id }");
-        check("$${thing:id}${thing:id}", "$${ thing:id }{{ thing:id }}");
-        check("{{x${thing:id}/${thing:name}", "{{x${ thing:id }/${ thing:name }");
-    }
-
-    #[test]
-    fn what_stays_open_costs_no_more() {
-        let text = "{{${thing:id}".repeat(1 << 16);
-        let template: Template = text.parse().unwrap();
-        assert_eq!(template.parts().len(), 1 << 17);
-        assert_eq!("{".repeat(1 << 20).parse::<Template>().unwrap().parts().len(), 1);
-    }
-
-    #[test]
-    fn mistakes_have_a_place_and_a_remedy() {
-        check(
-            "a/{{ thing:ID }}",
-            "invalid placeholder at byte 5: there is no placeholder `thing:ID`; did you mean `thing:id`?",
-        );
-        check("{{ }}", "invalid placeholder at byte 3: expected a placeholder such as thing:id");
-        check(
-            "{{ thing:id | lower() }}",
-            "invalid placeholder at byte 14: expected a function such as fn:lower()",
-        );
-        check("{{ fn:default('x) }}", "invalid placeholder at byte 14: expected a closing quote");
-        check(
-            &format!("{{{{ thing:id{} }}}}", " | fn:trim()".repeat(11)),
-            "invalid placeholder at byte 2: more than 10 functions in one placeholder",
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics_and_prints_what_parses(text in "[a-z:{}|'\"() $,-]*|\\PC*|(\\{\\{ ?(thing:id|header:[a-z]|fn:x\\('a',thing:id\\)) ?(\\| fn:y\\(\\) ?)?\\}\\}[a-z/]?)*") {
-            if let Ok(template) = text.parse::<Template>() {
-                prop_assert_eq!(template.to_string().parse::<Template>(), Ok(template));
-            }
-        }
-    }
-}
+mod tests;

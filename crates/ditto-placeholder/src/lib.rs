@@ -3,12 +3,21 @@
 mod address;
 mod ast;
 mod error;
+mod eval;
+mod function;
 mod grammar;
+mod placeholder;
 mod resolve;
+mod template;
+mod time;
+mod value;
 
 pub use self::{
     address::{AddressError, KafkaAddress, ResolvedAddress},
-    ast::{Argument, Call, Part, Pipeline, Placeholder, Template},
-    error::{TemplateError, TemplateErrorKind},
+    error::{FunctionError, FunctionErrorKind, TemplateError, TemplateErrorKind},
+    placeholder::{Placeholder, Scope},
     resolve::{Resolution, Resolve},
+    template::Template,
+    time::{TimeName, UtcTime},
+    value::Value,
 };

@@ -1,44 +1,32 @@
-//! Evaluation. Nothing is parsed here, and nothing allocated beyond the caller's buffer.
+//! Where values come from.
 
-use crate::ast::{Part, Placeholder, Template};
+use crate::placeholder::Placeholder;
 
-/// Whether a placeholder or a template has a value.
+/// Whether a template has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Resolution {
     /// The value was appended.
     Resolved,
-    /// There is none; what was appended is to be thrown away.
+    /// There is none; nothing was appended.
     Unresolved,
+    /// There shall be none (`fn:delete()`); nothing was appended.
+    Deleted,
 }
 
-/// Where values come from.
+/// The values of a message and of its surroundings. This crate knows neither.
 pub trait Resolve {
-    /// Appends the first value of `placeholder`.
-    fn resolve(&self, placeholder: &Placeholder, out: &mut String) -> Resolution;
-}
+    /// Appends the first value of `placeholder`. With `None` there is no value, and what was appended does not count.
+    ///
+    /// The caller says what time it is: [`TimeName::append`](crate::TimeName::append).
+    fn resolve(&self, placeholder: &Placeholder, out: &mut String) -> Option<()>;
 
-impl Template {
-    /// Appends the text with the first value of each placeholder. One that has none leaves the whole without a value, and
-    /// so does a function, since functions are not built yet.
-    pub fn resolve_into(&self, values: &impl Resolve, out: &mut String) -> Resolution {
-        let start = out.len();
-        for part in &self.parts {
-            let resolution = match part {
-                Part::Text(text) => {
-                    out.push_str(text);
-                    Resolution::Resolved
-                }
-                Part::Pipeline(pipeline) => match &pipeline.head {
-                    Some(head) if pipeline.calls.is_empty() => values.resolve(head, out),
-                    _ => Resolution::Unresolved,
-                },
-            };
-            if resolution == Resolution::Unresolved {
-                out.truncate(start);
-                return Resolution::Unresolved;
-            }
+    /// Hands out all values in order, for functions and for templates whose every value counts. Override it where a placeholder
+    /// may have several.
+    fn resolve_all(&self, placeholder: &Placeholder, each: &mut dyn FnMut(&str)) {
+        let mut text = String::new();
+        if self.resolve(placeholder, &mut text).is_some() {
+            each(&text);
         }
-        Resolution::Resolved
     }
 }

@@ -12,5 +12,6 @@ fn no_known_input_breaks_a_law() {
         let data = std::fs::read(file).unwrap();
         laws::address(&data);
         laws::template(&data);
+        laws::time(&data);
     }
 }

@@ -35,7 +35,7 @@ enum End {
 
 #[test]
 fn headers() -> anyhow::Result<()> {
-    check("headers", &[(End::Equal, 20), (End::RefusedAsReference, 3), (End::NotBuilt, 15)])
+    check("headers", &[(End::Equal, 33), (End::RefusedAsReference, 3), (End::NotBuilt, 2)])
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn outbound() -> anyhow::Result<()> {
     let announcement = End::Differs("announcement to others");
     check(
         "outbound",
-        &[(End::Equal, 25), (End::RefusedAsReference, 6), (End::NotBuilt, 31), (announcement, 2)],
+        &[(End::Equal, 27), (End::RefusedAsReference, 6), (End::NotBuilt, 29), (announcement, 2)],
     )
 }
 

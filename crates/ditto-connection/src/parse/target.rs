@@ -101,44 +101,15 @@ impl Reader<'_> {
         let text = self.string(members, at, "address", true)?;
         let pointer = format!("{at}/address");
         match text.parse::<KafkaAddress>() {
-            Ok(address) => {
-                self.template(&pointer, address.template());
-                Some(address)
-            }
+            Ok(address) => Some(address),
             Err(error) => {
                 let remedy = match error {
-                    AddressError::Template(_) => "mend the placeholder",
+                    AddressError::Template(_) | AddressError::Function(_) => "mend the placeholder",
+                    AddressError::Unresolved => "add a function such as fn:default('other') at the end",
                     _ => "write topic, topic/key or topic#partition",
                 };
                 self.error(&pointer, error.code(), format!("the address is refused: {error}"), remedy);
                 None
-            }
-        }
-    }
-
-    /// Refuses what is legal and not built yet.
-    fn template(&mut self, pointer: &str, template: &Template) {
-        if let Some(function) = template.functions().next() {
-            let reason = format!("function fn:{function} is not built yet");
-            self.error(pointer, CONFIGURATION_INVALID, reason, "use a placeholder without functions");
-        }
-        for placeholder in template.placeholders() {
-            if !placeholder.is_for_targets() {
-                let reason = format!("placeholder `{placeholder}` cannot be used by targets");
-                self.error(
-                    pointer,
-                    CONFIGURATION_INVALID,
-                    reason,
-                    "use thing:, entity:, topic:, header: or connection:id",
-                );
-            } else if !placeholder.is_built() {
-                let reason = format!("placeholder `{placeholder}` is not built yet");
-                self.error(
-                    pointer,
-                    CONFIGURATION_INVALID,
-                    reason,
-                    "use thing:, entity:, topic:, header: or connection:id",
-                );
             }
         }
     }
@@ -188,9 +159,13 @@ impl Reader<'_> {
         // Values that are no strings have no effect (outbound.md §4.2).
         for (name, value) in entries.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
             let pointer = format!("{at}/headerMapping/{}", name.replace('~', "~0").replace('/', "~1"));
-            match value.parse::<Template>() {
+            let template = value.parse::<Template>().map_err(|error| error.to_string());
+            let checked = |template: Template| match template.check() {
+                Ok(()) => Ok(template),
+                Err(error) => Err(error.to_string()),
+            };
+            match template.and_then(checked) {
                 Ok(template) => {
-                    self.template(&pointer, &template);
                     if name == "content-type" && has_other_charset(&template) {
                         let reason = "payloads in a charset other than utf-8 are not built yet";
                         self.error(&pointer, CONFIGURATION_INVALID, reason, "leave `charset` out");

@@ -54,7 +54,7 @@ fn all_findings_at_once_with_their_places() {
   "targets": [
     { "address": "a/{{ thing:idd }}", "topics": ["_/_/things/twin/events?filter=eq(a,1)", 5] },
     { "address": "t#", "authorizationContext": ["a"], "payloadMapping": ["JavaScript"],
-      "headerMapping": { "h": "{{ time:now }}", "n": 5 }, "issuedAcknowledgementLabel": "ab" }
+      "headerMapping": { "h": "{{ time:now | fn:lowre() }}", "n": 5 }, "issuedAcknowledgementLabel": "ab" }
   ]
 }"#,
         expect![[r#"
@@ -68,9 +68,9 @@ fn all_findings_at_once_with_their_places() {
             7:50: error at /targets/0/topics/0: parameter `filter` is not built yet; leave it out for now: a target that ignored it would publish too much or too little
             7:5: error at /targets/0: `authorizationContext` names no subject; add the subjects that may read, such as integration:my-team
             7:18: error at /targets/0/address: the address is refused: invalid placeholder at byte 5: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
-            9:31: error at /targets/1/headerMapping/h: placeholder `time:now` is not built yet; use thing:, entity:, topic:, header: or connection:id
+            9:31: error at /targets/1/headerMapping/h: the value is refused: invalid placeholder at byte 14: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
             8:74: error at /targets/1/payloadMapping/0: payload mapper `JavaScript` is not built yet; use Ditto alone, or leave `payloadMapping` out
-            9:89: error at /targets/1/issuedAcknowledgementLabel: invalid acknowledgement label `ab`: 3 to 165 of A-Z a-z 0-9 - _ : are allowed; write {{connection:id}}: and a name of at least 3 characters
+            9:102: error at /targets/1/issuedAcknowledgementLabel: invalid acknowledgement label `ab`: 3 to 165 of A-Z a-z 0-9 - _ : are allowed; write {{connection:id}}: and a name of at least 3 characters
             8:18: error at /targets/1/address: the address is refused: nothing follows `#`: name the partition or leave it out; write topic, topic/key or topic#partition"#]],
     );
 }
@@ -99,8 +99,6 @@ fn what_is_not_built_is_refused_and_never_ignored() {
         ("/credentials", json!({"type": "client-cert"})),
         ("/targets/0/payloadMapping", json!(["Ditto", "Ditto"])),
         ("/targets/0/topics", json!(["_/_/things/twin/events?extraFields=attributes"])),
-        ("/targets/0/address", json!("{{ thing:name | fn:lower() }}")),
-        ("/targets/0/address", json!("t/{{ feature:id }}")),
     ] {
         let report = Connection::from_json(&with(pointer, value)).unwrap_err();
         assert_eq!(report.findings().len(), 1, "{report}");
@@ -112,6 +110,35 @@ fn what_is_not_built_is_refused_and_never_ignored() {
         ("/targets/0/payloadMapping", json!(["Ditto"])),
     ] {
         assert!(Connection::from_json(&with(pointer, value)).is_ok(), "{pointer}");
+    }
+}
+
+#[test]
+fn functions_run_before_the_first_message() {
+    for (pointer, text, expected) in [
+        ("/targets/0/address", "t/{{ feature:id | fn:default(time:now) | fn:lower() }}", None),
+        ("/targets/0/address", "t#{{ header:p | fn:default('0') }}", None),
+        ("/targets/0/address", "{{ thing:id | fn:substring-before(':') }}", Some("give nothing")),
+        ("/targets/0/address", "t/{{ header:a | fn:filter('eq', 'x') }}", Some("give nothing")),
+        ("/targets/0/address", "t/{{ header:a | fn:base64-decode() }}", Some("no base64")),
+        ("/targets/0/address", "t#{{ header:a | fn:upper() }}", Some("no partition")),
+        ("/targets/0/address", "t/{{ policy:id }}", Some("not available")),
+        ("/targets/0/headerMapping", "{{ thing-json:attributes/a | fn:split(',') }}", None),
+        ("/targets/0/headerMapping", "{{ header:a | fn:base64-decode() }}", None),
+        ("/targets/0/headerMapping", "{{ header:a | fn:split(header:b) }}", Some("fn:split('separator')")),
+        (
+            "/targets/0/headerMapping",
+            "{{ header:a | fn:replace('','%') | fn:url-decode() }}",
+            Some("hexadecimal"),
+        ),
+    ] {
+        let value = if pointer.ends_with("headerMapping") { json!({"h": text}) } else { json!(text) };
+        let reason = Connection::from_json(&with(pointer, value)).err().map(|report| report.to_string());
+        match (expected, &reason) {
+            (None, None) => {}
+            (Some(expected), Some(reason)) if reason.contains(expected) => {}
+            _ => panic!("{text}: {expected:?} expected, {reason:?}"),
+        }
     }
 }
 

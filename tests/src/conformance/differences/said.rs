@@ -4,33 +4,32 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 
-/// A message, its topic and its path taken apart by the rule of protocol.md §1.
-#[derive(Debug)]
+/// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
+#[derive(Debug, Default)]
 pub(super) struct Said {
     message: Map<String, Value>,
     topic: Vec<String>,
     path: Vec<String>,
     /// What a filter asks of it.
     asked: Option<Asked>,
+    /// As it is written, and with the values of its headers.
+    address: (String, String),
 }
 
 impl Said {
-    /// The message of a row of that kind, given as an object or as its text, or the signal of a filter, which may have none;
-    /// `None` for other rows.
-    pub(super) fn of(row: &Value) -> Option<Self> {
-        let asked = Asked::of(row);
+    /// What a row says. Its message, or the signal of a filter, is given as an object or as its text.
+    pub(super) fn of(row: &Value) -> Self {
+        let known = Self { address: address(row), asked: Asked::of(row), ..Self::default() };
         let message = match row.get("message").filter(|_| row["kind"] == "message").or(row.get("signal")) {
-            Some(Value::Object(message)) => message.clone(),
-            Some(Value::String(text)) => serde_json::from_str(text).ok()?,
-            None if asked.is_some() => {
-                return Some(Self { message: Map::new(), topic: Vec::new(), path: Vec::new(), asked });
-            }
-            _ => return None,
+            Some(Value::Object(message)) => Some(message.clone()),
+            Some(Value::String(text)) => serde_json::from_str(text).ok(),
+            _ => None,
         };
+        let Some(message) = message else { return known };
         let text = |name| message.get(name).and_then(Value::as_str);
-        let (topic, path) = (text("topic")?, text("path")?);
+        let (Some(topic), Some(path)) = (text("topic"), text("path")) else { return known };
         let (topic, path) = (segments(topic, true), segments(path.strip_prefix('/').unwrap_or(path), false));
-        Some(Self { message, topic, path, asked })
+        Self { message, topic, path, ..known }
     }
 
     /// What the row's filter asks, if that is of one property.
@@ -50,6 +49,17 @@ impl Said {
             _ => return None,
         };
         self.asked.as_ref()?.holds_of_definition(channel, id, value)
+    }
+
+    /// Whether the address of a target has placeholders.
+    pub(super) fn has_placeholder(&self) -> bool {
+        self.address.0.contains("{{")
+    }
+
+    /// Whether the address ends in a negative number for a partition. Only headers are known here.
+    pub(super) fn has_negative_partition(&self) -> bool {
+        let partition = self.address.1.split_once('#').filter(|(topic, _)| !topic.is_empty());
+        partition.is_some_and(|(_, number)| number.parse::<i32>().is_ok_and(|number| number < 0))
     }
 
     /// The segments of the topic.
@@ -331,4 +341,18 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// The address in a row that is about one.
+fn address(row: &Value) -> (String, String) {
+    let written = match row["mode"].as_str() {
+        Some("kafka-address") => &row["template"],
+        _ => &row["address"],
+    };
+    let written = written.as_str().unwrap_or_default();
+    let headers = row["context"]["headers"].as_object().into_iter().flatten();
+    let resolved = headers.fold(written.to_owned(), |text, (name, value)| {
+        text.replace(&format!("{{{{ header:{name} }}}}"), value.as_str().unwrap_or_default())
+    });
+    (written.to_owned(), resolved)
 }

@@ -1,6 +1,8 @@
 //! One driver per vector file: a row in, our answer in the shape of the row's `expect` out.
 
 mod entity_ids;
+mod kafka_addresses;
+mod placeholders;
 mod protocol;
 mod rql;
 mod topicpath;
@@ -21,10 +23,12 @@ pub struct Driver {
     pub run: fn(&Value) -> Value,
 }
 
-pub(super) const DRIVERS: [Driver; 4] = [
+pub(super) const DRIVERS: [Driver; 6] = [
     Driver { file: "protocol", rules: Rules { informative: &["class"] }, run: protocol::run },
     Driver { file: "topicpath", rules: Rules { informative: &[] }, run: topicpath::run },
     Driver { file: "entity-ids", rules: Rules { informative: &[] }, run: entity_ids::run },
+    Driver { file: "placeholders", rules: Rules { informative: &[] }, run: placeholders::run },
+    Driver { file: "kafka-addresses", rules: Rules { informative: &[] }, run: kafka_addresses::run },
     Driver { file: "rql", rules: Rules { informative: &[] }, run: rql::run },
 ];
 
