@@ -67,20 +67,21 @@ impl Unit {
 }
 
 impl UtcTime {
-    /// The time so many seconds and nanoseconds after 1970 began. Nanoseconds beyond a second count as the last one of it.
+    /// The time so many seconds and nanoseconds after 1970 began. Nanoseconds beyond a second count as the last one of it, and
+    /// a time more than a thousand million years away as that.
     pub fn new(seconds: i64, nanos: u32) -> Self {
-        Self { seconds, nanos: nanos.min(999_999_999) }
+        const FARTHEST: i64 = 31_556_952_000_000_000;
+        Self { seconds: seconds.clamp(-FARTHEST, FARTHEST), nanos: nanos.min(999_999_999) }
     }
 
     fn plus_millis(self, millis: i64) -> Self {
         let nanos = i64::from(self.nanos) + millis.rem_euclid(1_000) * 1_000_000;
-        let seconds =
-            self.seconds.saturating_add(millis.div_euclid(1_000)).saturating_add(nanos / 1_000_000_000);
+        let seconds = self.seconds + millis.div_euclid(1_000) + nanos / 1_000_000_000;
         Self::new(seconds, u32::try_from(nanos % 1_000_000_000).unwrap_or_default())
     }
 
     fn truncated(self, unit: Unit) -> Self {
-        let floor = |to: i64| self.seconds.saturating_sub(self.seconds.rem_euclid(to));
+        let floor = |to: i64| self.seconds - self.seconds.rem_euclid(to);
         let days = self.seconds.div_euclid(DAY);
         let (year, month, _) = date_of(days);
         let (seconds, nanos) = match unit {
@@ -128,7 +129,7 @@ const ERA: i64 = 146_097;
 
 /// Year, month and day of the days since 1970.
 fn date_of(days: i64) -> (i64, i64, i64) {
-    let days = days.saturating_add(719_468);
+    let days = days + 719_468;
     let day_of_era = days.rem_euclid(ERA);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -241,6 +242,9 @@ mod tests {
         check("now-+1s", "2027-03-17T10:42:30.987654321Z");
         check("now--0s", "2027-03-17T10:42:31.987654321Z");
         check("now[h]tail", "2027-03-17T10:00:00Z");
+        let mut last = String::new();
+        TimeName::parse("now+100000y[y]").unwrap().append(UtcTime::new(i64::MAX, 0), &mut last);
+        assert_eq!(last, "+1000001970-01-01T00:00:00Z");
         check("now-3000y", "-0973-03-17T22:42:31.987654321Z");
     }
 
