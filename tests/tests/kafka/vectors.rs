@@ -48,7 +48,7 @@ fn is_to_others(row: &Value) -> bool {
 async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
     let broker = Broker::of_this_run()?;
     let rows = rows()?;
-    assert_eq!(rows.len(), 35, "rows of plain targets with records");
+    assert_eq!(rows.len(), 50, "rows of plain targets with records");
     let mut expected = BTreeMap::<String, Vec<Value>>::new();
     for (_, _, row) in &rows {
         for record in row["expect"]["records"].as_array().into_iter().flatten() {
