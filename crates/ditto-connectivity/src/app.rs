@@ -224,7 +224,7 @@ impl App {
                 Delivery::best_effort()
             };
             let settings = self.producer(connection, delivery);
-            running.status.add(compiled.clone(), settings.clone());
+            running.status.add(compiled.clone(), &settings);
             let leaf = KafkaLeaf::new(&running.pool, settings)
                 .map_err(|error| AppError::Client(format!("connection `{}`", connection.id()), error))?;
             Ok((compiled.clone(), leaf))

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ditto_kafka::{
-    ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, ProducerPool, ProducerSettings,
+    ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, Fingerprint, ProducerPool,
+    ProducerSettings,
 };
 use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
 use serde_json::{Map, Value, json};
@@ -25,7 +26,8 @@ pub struct Status {
 #[derive(Debug)]
 struct Watched {
     connection: Arc<CompiledConnection>,
-    settings: ProducerSettings,
+    client: Fingerprint,
+    bootstrap_servers: Vec<String>,
     is_probed: AtomicBool,
 }
 
@@ -82,14 +84,19 @@ impl Status {
         Self { pool: pool.clone(), watched: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, connection: Arc<CompiledConnection>, settings: ProducerSettings) {
-        self.watched.push(Arc::new(Watched { connection, settings, is_probed: AtomicBool::new(false) }));
+    pub(crate) fn add(&mut self, connection: Arc<CompiledConnection>, settings: &ProducerSettings) {
+        self.watched.push(Arc::new(Watched {
+            connection,
+            client: settings.fingerprint(),
+            bootstrap_servers: settings.cluster.bootstrap_servers.clone(),
+            is_probed: AtomicBool::new(false),
+        }));
     }
 
     /// How each connection stands, by its id.
     pub fn connections(&self) -> impl Iterator<Item = (&str, Standing)> {
         self.watched.iter().map(|watched| {
-            let client = self.pool.client_state(&watched.settings);
+            let client = self.pool.client_state(&watched.client);
             (watched.connection.id(), watched.standing(client.as_ref()))
         })
     }
@@ -101,7 +108,7 @@ impl Status {
         loop {
             tokio::time::sleep(INTERVAL).await;
             for watched in &self.watched {
-                let Some(client) = self.pool.client_state(&watched.settings) else { continue };
+                let Some(client) = self.pool.client_state(&watched.client) else { continue };
                 if !is_due(&client, SystemTime::now()) || watched.is_probed.swap(true, Ordering::Relaxed) {
                     continue;
                 }
@@ -111,12 +118,12 @@ impl Status {
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
                     // Another connection of the same client may have asked meanwhile.
-                    let client = pool.client_state(&watched.settings);
+                    let client = pool.client_state(&watched.client);
                     if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
                         let topic =
                             watched.connection.targets().iter().find_map(|target| target.fixed_topic());
                         // The client remembers what came of it.
-                        let _answer = pool.probe(&watched.settings, topic, TIMEOUT).await;
+                        let _answer = pool.probe(&watched.client, topic, TIMEOUT).await;
                     }
                     watched.is_probed.store(false, Ordering::Relaxed);
                 });
@@ -127,7 +134,7 @@ impl Status {
     /// Everything in one line of JSON.
     pub fn line(&self, report: &Report) -> String {
         let connections = self.watched.iter().map(|watched| {
-            let client = self.pool.client_state(&watched.settings);
+            let client = self.pool.client_state(&watched.client);
             let of_connection = watched.standing(client.as_ref());
             // What holds one target is none of another's business.
             let of_all = watched.standing_of_all(client.as_ref());
@@ -178,7 +185,7 @@ impl Watched {
     fn standing_of_all(&self, client: Option<&ClientState>) -> Standing {
         let of_client = client
             .map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
-                of_state(&client.connection, &self.settings.cluster.bootstrap_servers)
+                of_state(&client.connection, &self.bootstrap_servers)
             });
         if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
             return of_client;

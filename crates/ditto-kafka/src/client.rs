@@ -261,8 +261,8 @@ fn copy(message: &BorrowedMessage<'_>) -> OwnedRecord {
 
 /// The thread that takes librdkafka's events.
 ///
-/// It does not wait in librdkafka, but for a purge, which its broker threads answer: rdkafka offers no way to wait for one event and return, and its
-/// time-outs spin through their last millisecond. So it drains what is there, hands it over in one
+/// It does not wait in librdkafka, but for a purge, which its broker threads answer: rdkafka offers no way to
+/// wait for one event and return, and its time-outs spin through their last millisecond. So it drains what is there, hands it over in one
 /// batch, and parks: 1 ms while reports come, longer while none do, until woken when nothing is in flight.
 struct Poller {
     producer: Arc<NativeProducer>,

@@ -56,10 +56,10 @@ impl ProducerPool {
         Publisher::new(client, limits)
     }
 
-    /// How the client for these settings stands; none if nobody publishes through it.
+    /// How the client of this fingerprint stands; none if nobody publishes through it.
     #[must_use]
-    pub fn client_state(&self, settings: &ProducerSettings) -> Option<ClientState> {
-        let client = self.known(settings)?;
+    pub fn client_state(&self, fingerprint: &Fingerprint) -> Option<ClientState> {
+        let client = self.known(fingerprint)?;
         Some(ClientState {
             connection: client.shared.connection.snapshot(),
             in_flight: client.in_flight(),
@@ -67,7 +67,7 @@ impl ProducerPool {
         })
     }
 
-    /// Asks the cluster of these settings for metadata, of this topic or of all, so that [`Self::client_state`] tells how
+    /// Asks the cluster of this client for metadata, of this topic or of all, so that [`Self::client_state`] tells how
     /// things stand now. Does nothing if nobody publishes to it.
     ///
     /// # Errors
@@ -75,11 +75,11 @@ impl ProducerPool {
     /// No answer in time, or the cluster's error for the topic.
     pub async fn probe(
         &self,
-        settings: &ProducerSettings,
+        fingerprint: &Fingerprint,
         topic: Option<&str>,
         timeout: Duration,
     ) -> Result<(), ClientError> {
-        let Some(client) = self.known(settings) else { return Ok(()) };
+        let Some(client) = self.known(fingerprint) else { return Ok(()) };
         let topic = topic.map(str::to_owned);
         tokio::task::spawn_blocking(move || {
             let metadata = client
@@ -95,8 +95,8 @@ impl ProducerPool {
         .map_err(|_| ClientError::closed("the runtime is shutting down"))?
     }
 
-    fn known(&self, settings: &ProducerSettings) -> Option<Arc<Client>> {
-        lock(&self.0.clients).get(&settings.fingerprint()).and_then(Weak::upgrade)
+    fn known(&self, fingerprint: &Fingerprint) -> Option<Arc<Client>> {
+        lock(&self.0.clients).get(fingerprint).and_then(Weak::upgrade)
     }
 
     /// How many clients exist, those included that are just closing.

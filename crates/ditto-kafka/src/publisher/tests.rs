@@ -116,7 +116,7 @@ fn a_fatal_error_condemns_the_client() {
         // It can still ask the cluster, which says nothing of what it is for.
         let status = || publisher.connection_state().status();
         assert_eq!(status(), ConnectionStatus::Misconfigured);
-        pool.probe(&settings, Some("t"), Duration::from_secs(5)).await.unwrap();
+        pool.probe(&settings.fingerprint(), Some("t"), Duration::from_secs(5)).await.unwrap();
         assert_eq!(status(), ConnectionStatus::Misconfigured);
         let mut next = pool.publisher(&settings, Bounds::default()).unwrap();
         enqueue(&mut next, 0..3);

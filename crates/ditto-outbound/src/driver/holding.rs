@@ -73,23 +73,34 @@ impl<L: Leaf> Driver<L> {
         if self.is_calm {
             return;
         }
-        let (of_connection, of_target) = self.take_probes(token, place);
+        self.open_tried(token, place);
         let now = Instant::now();
-        for (scope, was_probe) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)] {
-            if was_probe {
-                self.open(scope);
-            } else if let Some(gate) = self.gate_mut(scope) {
+        // Others get through: the next try need not wait.
+        for scope in [Scope::Connection, Scope::Target(place)] {
+            if let Some(gate) = self.gate_mut(scope) {
                 gate.hurry(now);
             }
         }
     }
 
+    /// Ends the holds that a record was tried for.
+    fn open_tried(&mut self, token: Token, place: usize) {
+        let (of_connection, of_target) = self.take_probes(token, place);
+        if of_connection {
+            self.open(Scope::Connection);
+        }
+        if of_target {
+            self.open(Scope::Target(place));
+        }
+    }
+
     /// A record ended before the leaf or by its own fault: of what it was tried for nothing is known.
     pub(super) fn passed_over(&mut self, token: Token, place: usize) {
-        let (of_connection, of_target) = self.take_probes(token, place);
         let now = Instant::now();
-        for (scope, was_probe) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)] {
-            if let Some(gate) = self.gate_mut(scope).filter(|_| was_probe) {
+        for scope in [Scope::Connection, Scope::Target(place)] {
+            if let Some(gate) = self.gate_mut(scope)
+                && gate.take_probe(token)
+            {
                 gate.hurry(now);
             }
         }
@@ -129,13 +140,7 @@ impl<L: Leaf> Driver<L> {
             }
             Settling::Alone | Settling::Final => {
                 // The cluster has looked at it: so nothing else is wrong.
-                let (of_connection, of_target) = self.take_probes(token, place);
-                for (scope, _) in [(Scope::Connection, of_connection), (Scope::Target(place), of_target)]
-                    .into_iter()
-                    .filter(|(_, was_probe)| *was_probe)
-                {
-                    self.open(scope);
-                }
+                self.open_tried(token, place);
                 let is_first = self.targets.get(place).is_some_and(|target| target.alone_to.is_none());
                 if is_first {
                     let (connection, address) = (self.connection.id(), self.address(Scope::Target(place)));
