@@ -74,10 +74,14 @@ fn a_sleeper_commits_nothing_for_what_it_has_lost() -> anyhow::Result<()> {
     let value = |text: String| serde_json::from_str::<Value>(&text)?["value"].as_u64().context("no number");
     let mut values = consumed.iter().map(|it| value(it.value_text())).collect::<anyhow::Result<Vec<_>>>()?;
     values.sort_unstable();
-    assert_eq!(
-        values,
-        (0..60).collect::<Vec<_>>(),
-        "nothing was open when it fell asleep, so nothing comes twice"
+    assert!(
+        values.starts_with(&(0..20).collect::<Vec<_>>()),
+        "committed before it slept, so once: {values:?}"
     );
+    assert_eq!(values.iter().filter(|value| **value < 20).count(), 20, "{values:?}");
+    // The brokers may have answered a fetch while it slept: what is in that answer it publishes before it hears that it
+    // has lost the partitions. What has settled when they move back may come again, too. Nothing is missing.
+    values.dedup();
+    assert_eq!(values, (0..60).collect::<Vec<_>>());
     Ok(())
 }
