@@ -200,6 +200,8 @@ pub enum RequestKind {
     OffsetFetch,
     /// A sign of life of a member, in the classic protocol.
     Heartbeat,
+    /// A member asks to be one, in the classic protocol.
+    JoinGroup,
 }
 
 impl RequestKind {
@@ -213,6 +215,7 @@ impl RequestKind {
             Self::OffsetCommit => RDKafkaApiKey::OffsetCommit,
             Self::OffsetFetch => RDKafkaApiKey::OffsetFetch,
             Self::Heartbeat => RDKafkaApiKey::Heartbeat,
+            Self::JoinGroup => RDKafkaApiKey::JoinGroup,
         }
     }
 }

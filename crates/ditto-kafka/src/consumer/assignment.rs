@@ -1,6 +1,6 @@
 //! What librdkafka tells about the partitions of a consumer.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rdkafka::TopicPartitionList;
@@ -23,13 +23,38 @@ use crate::lock::lock;
 /// What librdkafka calls, always within a poll of the reader's thread: so nothing here runs beside the reader.
 pub(super) struct Assignment {
     pub(super) partitions: Mutex<Partitions>,
+    /// The session has run out, and the group has not taken this member in again.
+    is_out: AtomicBool,
     shared: Arc<Shared>,
     start_at: StartAt,
 }
 
 impl Assignment {
     pub(super) fn new(settings: &ConsumerSettings, shared: Arc<Shared>) -> Self {
-        Self { partitions: Mutex::new(Partitions::new(settings.span)), shared, start_at: settings.start_at }
+        Self::resume(settings, shared, Partitions::new(settings.span))
+    }
+
+    /// In place of a client that can't go on: tickets for what that one had stay void.
+    pub(super) fn resume(
+        settings: &ConsumerSettings,
+        shared: Arc<Shared>,
+        mut partitions: Partitions,
+    ) -> Self {
+        partitions.lose_all();
+        Self {
+            partitions: Mutex::new(partitions),
+            is_out: AtomicBool::new(false),
+            shared,
+            start_at: settings.start_at,
+        }
+    }
+
+    /// Whether this member may have fenced itself: it has lost its session and not been taken in again.
+    ///
+    /// librdkafka then has no member id, and what it still sends for the group, such as a commit that waited for the
+    /// coordinator, has the group's instance id and no member id. To the coordinator that is an impostor.
+    pub(super) fn is_out(&self) -> bool {
+        self.is_out.load(Ordering::Acquire)
     }
 
     /// Puts the start of each partition into the list. What was not committed yet is: records that come before the first
@@ -52,6 +77,7 @@ impl Assignment {
             warn!(%error, "start of partitions not found, will be tried again");
         }
         self.shared.has_joined.store(true, Ordering::Release);
+        self.is_out.store(false, Ordering::Release);
         info!(partitions = list.count(), "kafka partitions assigned");
         let mut partitions = lock(&self.partitions);
         for element in list.elements() {
@@ -84,6 +110,7 @@ impl Assignment {
             "kafka partitions lost: the group has not heard of this member for a session. Nothing is committed for them; \
              what was not committed before comes again, to whoever has them now"
         );
+        self.is_out.store(true, Ordering::Release);
         let mut partitions = lock(&self.partitions);
         for element in list.elements() {
             partitions.lose(element.topic(), element.partition());

@@ -87,6 +87,13 @@ impl Partitions {
         self.remove(topic, partition);
     }
 
+    /// All partitions were taken away.
+    pub(super) fn lose_all(&mut self) {
+        self.last = None;
+        self.by_topic.clear();
+        self.by_assignment.clear();
+    }
+
     fn remove(&mut self, topic: &str, partition: i32) -> Option<Partition> {
         self.last = None;
         let assignment = self.by_topic.get_mut(topic)?.remove(&partition)?;

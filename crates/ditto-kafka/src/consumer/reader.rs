@@ -16,7 +16,7 @@ use tracing::{debug, error, warn};
 use super::assignment::Assignment;
 use super::commits::Commits;
 use super::counts::Counters;
-use super::partitions::Place;
+use super::partitions::{Partitions, Place};
 use super::starts::list_of;
 use super::truncation;
 use super::watchdog::Watchdog;
@@ -84,22 +84,17 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
 const JOIN: Duration = Duration::from_secs(30);
 
+/// FENCED_INSTANCE_ID: the group has another member with this instance id.
+const FENCED: ErrorCode = ErrorCode::from_number(82);
+
 impl Reader {
     pub(super) fn new(
         settings: &ConsumerSettings,
         shared: Arc<Shared>,
         batches: mpsc::Sender<Vec<ConsumedRecord>>,
     ) -> Result<Self, ClientError> {
-        let context = Assignment::new(settings, Arc::clone(&shared));
-        let consumer: BaseConsumer<Assignment> = settings
-            .properties()
-            .to_config()
-            .create_with_context(context)
-            .map_err(|error| ClientError::from_rdkafka(&error))?;
-        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(|error| ClientError::from_rdkafka(&error))?;
         Ok(Self {
-            consumer,
+            consumer: join(settings, Assignment::new(settings, Arc::clone(&shared)))?,
             settings: settings.clone(),
             shared,
             batches: Some(batches),
@@ -112,6 +107,22 @@ impl Reader {
             watchdog: Watchdog::new(settings.stall_after),
             tell_at: Some(Instant::now() + JOIN),
         })
+    }
+
+    /// A new client in place of one that the group has shut out.
+    fn join_anew(&mut self) -> Result<(), ClientError> {
+        let partitions = {
+            let mut partitions = lock(&self.consumer.context().partitions);
+            std::mem::replace(&mut *partitions, Partitions::new(self.settings.span))
+        };
+        let context = Assignment::resume(&self.settings, Arc::clone(&self.shared), partitions);
+        // Beside the old one for as long as that takes to end: it has no say in the group any more.
+        self.consumer = join(&self.settings, context)?;
+        self.commits = Commits::new(self.settings.commit_interval);
+        self.watchdog = Watchdog::new(self.settings.stall_after);
+        self.truncated = None;
+        self.tell_at = Some(Instant::now() + JOIN);
+        Ok(())
     }
 
     pub(super) fn run(mut self) {
@@ -297,6 +308,10 @@ impl Reader {
 
     fn failed(&mut self, error: &KafkaError) -> Result<(), ClientError> {
         if let KafkaError::MessageConsumptionFatal(_) = error {
+            if ErrorCode::from_error(error) == FENCED && self.consumer.context().is_out() {
+                warn!(%error, "kafka consumer fenced after its session was lost, joins the group anew");
+                return self.join_anew();
+            }
             return Err(ClientError::from_rdkafka(error));
         }
         if let KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset) = error {
@@ -344,6 +359,15 @@ impl Reader {
             ticket,
         })
     }
+}
+
+fn join(settings: &ConsumerSettings, context: Assignment) -> Result<BaseConsumer<Assignment>, ClientError> {
+    let config = settings.properties().to_config();
+    let consumer: BaseConsumer<Assignment> =
+        config.create_with_context(context).map_err(|error| ClientError::from_rdkafka(&error))?;
+    let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+    consumer.subscribe(&topics).map_err(|error| ClientError::from_rdkafka(&error))?;
+    Ok(consumer)
 }
 
 /// Start and end in the buffer of a batch.

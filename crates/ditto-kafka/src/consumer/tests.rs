@@ -357,6 +357,36 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
     });
 }
 
+/// A static member that has lost its session is taken for an impostor: by its own commit that was still on the way, which
+/// librdkafka sends without a member id then.
+#[test]
+fn a_member_that_has_fenced_itself_joins_anew() {
+    const FENCED: ErrorCode = ErrorCode::from_number(82);
+    run(async {
+        let cluster = EmbeddedCluster::new(1).unwrap();
+        cluster.create_topic("in", 1).unwrap();
+        write(&cluster, "in", 0..20).await;
+        let settings = settings(&cluster, "g")
+            .with_session_timeout(Duration::from_secs(6))
+            .with_instance_id(Some("one".to_owned()));
+        let mut consumer = Consumer::start(&settings).unwrap();
+        let records = read(&mut consumer, 20).await;
+        cluster.request_errors(RequestKind::JoinGroup, &[FENCED]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::from_number(25)]).unwrap();
+        let again = read(&mut consumer, 20).await;
+        assert_eq!(consumer.counts().lost, 1);
+        // Tickets of the client before are void.
+        consumer.settle(records.iter().map(|it| it.ticket));
+        consumer.settle(again.iter().filter(|it| it.offset < 5).map(|it| it.ticket));
+        // Fenced while it is a member: there is another one.
+        cluster.request_errors(RequestKind::Heartbeat, &[FENCED]).unwrap();
+        until("it has failed", || consumer.failure().is_some()).await;
+        assert_eq!(consumer.failure().unwrap().kind(), crate::error::ClientErrorKind::Cluster(FENCED));
+        assert!(consumer.close(Duration::from_secs(20)).await);
+        assert_eq!(committed(&cluster, 1), [Some(5)]);
+    });
+}
+
 /// A feed in which nothing happens is well again as soon as its brokers are.
 #[test]
 fn an_idle_consumer_knows_that_the_cluster_is_back() {
