@@ -22,6 +22,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
         ("placeholders", 250),
         ("kafka-addresses", 54),
         ("rql", 284),
+        ("topics", 93),
     ] {
         let found = report.files.iter().find(|report| report.file == file);
         let counted =
@@ -37,7 +38,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
 fn a_changed_expectation_fails() -> anyhow::Result<()> {
     let differences = conformance::Differences::of_project()?;
     let mut changed = 0;
-    for file in ["protocol", "topicpath", "entity-ids", "placeholders", "kafka-addresses", "rql"] {
+    for file in ["protocol", "topicpath", "entity-ids", "placeholders", "kafka-addresses", "rql", "topics"] {
         let driver = conformance::driver(file).expect("driven above");
         for row in conformance::load(&vectors().join(format!("{file}.ndjson")))? {
             let ours = differences.expectation(file, &row.json);

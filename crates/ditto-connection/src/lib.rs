@@ -1,15 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod model;
+mod nearest;
 mod parse;
 mod position;
 mod report;
+mod subscription;
 mod topic;
 mod uri;
 
 pub use self::{
     model::{Connection, ConnectionStatus, SaslMechanism, Target},
     report::{Finding, Severity, ValidationReport},
-    topic::TopicSubscription,
+    subscription::{ExtraField, TopicSubscription},
+    topic::{FilteredTopic, TopicError, TopicErrorKind},
     uri::{ConnectionUri, Credentials, UriScheme},
 };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::parse;
 use crate::report::{Finding, ValidationReport};
-use crate::topic::TopicSubscription;
+use crate::subscription::TopicSubscription;
 use crate::uri::ConnectionUri;
 
 /// A connection whose definition has been checked.

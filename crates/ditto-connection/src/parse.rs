@@ -8,9 +8,9 @@ use ditto_protocol::ConnectionId;
 use serde_json::{Map, Value};
 
 use crate::model::{Connection, ConnectionStatus, SaslMechanism};
+use crate::nearest::nearest;
 use crate::position::{Position, locate};
 use crate::report::{Finding, Severity, ValidationReport};
-use crate::topic::nearest;
 use crate::uri::{ConnectionUri, UriScheme, port_of};
 
 const JSON_INVALID: &str = "json.invalid";

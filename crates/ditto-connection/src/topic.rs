@@ -1,26 +1,108 @@
-//! The topics that a target subscribes to (topics.md §1, §2).
+//! What stands in `topics` of a target (topics.md §1, §2).
 
 use std::collections::HashSet;
 use std::fmt;
+use std::str::FromStr;
 
+use ditto_json::{FieldSelector, SelectorError};
+use ditto_placeholder::TemplateError;
 use ditto_protocol::TargetTopic;
+use ditto_rql::FilterError;
 
-/// A kind of signals, and from which namespaces.
+use crate::nearest::nearest;
+
+/// A kind of signals, from which namespaces, by which filter, with which fields of the thing: the text of a topic, taken
+/// apart. What the texts in it mean is read by [`TopicSubscription`](crate::TopicSubscription).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TopicSubscription {
+pub struct FilteredTopic {
     topic: TargetTopic,
     namespaces: Vec<String>,
+    filter: Option<String>,
+    extra_fields: Option<FieldSelector>,
 }
 
-/// What is wrong with a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TopicError {
-    pub(crate) reason: String,
-    pub(crate) remedy: String,
-    pub(crate) code: &'static str,
+/// What is wrong with a topic of a target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid topic: {kind}")]
+pub struct TopicError {
+    kind: TopicErrorKind,
+    at: usize,
 }
 
-impl TopicSubscription {
+/// What is wrong with a topic of a target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopicErrorKind {
+    /// There are no such signals.
+    #[error("`{base}` is no topic of a target")]
+    Unknown {
+        /// What stands before the question mark.
+        base: String,
+        /// The topic that is most like it.
+        nearest: Option<&'static str>,
+    },
+    /// A `%` without two hexadecimal digits behind it.
+    #[error("`{0}` has a % that encodes nothing")]
+    Encoding(String),
+    /// A parameter is given twice.
+    #[error("parameter `{0}` occurs twice")]
+    Repeated(String),
+    /// The extra fields are none; positions are those in the decoded value.
+    #[error("`extraFields` is refused: {0}")]
+    ExtraFields(SelectorError),
+    /// The extra fields have a placeholder that is none, or none that may stand there.
+    #[error("`extraFields` is refused: {0}")]
+    Placeholder(TemplateError),
+    /// The filter is none; positions are those in the decoded value.
+    #[error("`filter` is refused: {0}")]
+    Filter(FilterError),
+}
+
+impl TopicError {
+    pub(crate) fn new(kind: TopicErrorKind, at: usize) -> Self {
+        Self { kind, at }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> &TopicErrorKind {
+        &self.kind
+    }
+
+    /// Byte offset of the part that is wrong; 0 if the text can be taken apart, and a filter or placeholder in it is wrong:
+    /// those have places of their own.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match &self.kind {
+            TopicErrorKind::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            TopicErrorKind::Unknown { nearest: None, .. } => {
+                format!("use one of {}", TargetTopic::ALL.map(TargetTopic::as_str).join(", "))
+            }
+            TopicErrorKind::Encoding(_) => "write a literal % as %25".to_owned(),
+            TopicErrorKind::Repeated(_) => "give each parameter once".to_owned(),
+            TopicErrorKind::ExtraFields(_) => "write fields of things, with commas between them".to_owned(),
+            TopicErrorKind::Placeholder(_) => "mend the placeholder".to_owned(),
+            TopicErrorKind::Filter(_) => "mend the filter; & and + in it are written %26 and %2B".to_owned(),
+        }
+    }
+
+    /// The reference's error code. Where the reference breaks instead of answering, that of an invalid topic.
+    pub fn code(&self) -> &'static str {
+        match &self.kind {
+            TopicErrorKind::Unknown { .. } | TopicErrorKind::Encoding(_) | TopicErrorKind::Repeated(_) => {
+                "connectivity:topic.invalid"
+            }
+            TopicErrorKind::ExtraFields(error) => error.code(),
+            TopicErrorKind::Placeholder(error) => error.code(),
+            TopicErrorKind::Filter(error) => error.code(),
+        }
+    }
+}
+
+impl FilteredTopic {
     /// The kind.
     pub fn topic(&self) -> TargetTopic {
         self.topic
@@ -31,64 +113,71 @@ impl TopicSubscription {
         &self.namespaces
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, TopicError> {
+    /// The text of the filter, decoded; not read yet. None of an announcement has one.
+    pub fn filter(&self) -> Option<&str> {
+        self.filter.as_deref()
+    }
+
+    /// The fields of the thing that come with each signal. None of an announcement has any.
+    pub fn extra_fields(&self) -> Option<&FieldSelector> {
+        self.extra_fields.as_ref()
+    }
+}
+
+impl FromStr for FilteredTopic {
+    type Err = TopicError;
+
+    fn from_str(text: &str) -> Result<Self, TopicError> {
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
         let topic: TargetTopic = base.parse().map_err(|_| {
-            let nearest = nearest(base, TargetTopic::ALL.iter().map(|topic| topic.as_str()));
-            TopicError {
-                reason: format!("`{base}` is no topic of a target"),
-                remedy: match nearest {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => format!("use one of {}", TargetTopic::ALL.map(TargetTopic::as_str).join(", ")),
-                },
-                code: "connectivity:topic.invalid",
-            }
+            let nearest = nearest(base, TargetTopic::ALL.map(TargetTopic::as_str));
+            TopicError::new(TopicErrorKind::Unknown { base: base.to_owned(), nearest }, 0)
         })?;
-        let invalid = |reason: String, remedy: &str| TopicError {
-            reason,
-            remedy: remedy.to_owned(),
-            code: "connectivity:topic.invalid",
-        };
+        let mut parsed = Self { topic, namespaces: Vec::new(), filter: None, extra_fields: None };
         let mut names = HashSet::new();
-        let mut namespaces = Vec::new();
-        for (name, value) in query.split('&').filter_map(|item| item.split_once('=')) {
-            let decode = |text: &str| {
-                form_decode(text).ok_or_else(|| {
-                    invalid(format!("`{text}` has a % that encodes nothing"), "write a literal % as %25")
-                })
-            };
-            let (name, value) = (decode(name)?, decode(value)?);
+        let mut start = base.len() + 1;
+        for item in query.split('&') {
+            let at = start;
+            start += item.len() + 1;
+            let Some((name, value)) = item.split_once('=') else { continue };
+            let value_at = at + name.len() + 1;
+            let (name, value) = (decode(name, at)?, decode(value, value_at)?);
             if names.contains(&name) {
-                return Err(invalid(format!("parameter `{name}` occurs twice"), "give each parameter once"));
+                return Err(TopicError::new(TopicErrorKind::Repeated(name), at));
             }
             match name.as_str() {
-                "namespaces" => namespaces = split_list(&value),
-                // No extra fields are none, but no filter is an empty one, which the reference refuses.
-                "filter" | "extraFields"
-                    if !topic.is_announcement() && (name == "filter" || !value.is_empty()) =>
-                {
-                    return Err(invalid(
-                        format!("parameter `{name}` is not built yet"),
-                        "leave it out for now: a target that ignored it would publish too much or too little",
-                    ));
+                "namespaces" if topic != TargetTopic::ConnectionAnnouncements => {
+                    parsed.namespaces = split_list(&value);
+                }
+                "filter" if !topic.is_announcement() => parsed.filter = Some(value),
+                // Checked everywhere, though announcements carry none.
+                "extraFields" if !value.is_empty() => {
+                    let selector = value
+                        .parse()
+                        .map_err(|error| TopicError::new(TopicErrorKind::ExtraFields(error), value_at))?;
+                    parsed.extra_fields = Some(selector).filter(|_| !topic.is_announcement());
                 }
                 _ => {}
             }
             names.insert(name);
         }
-        if topic == TargetTopic::ConnectionAnnouncements {
-            namespaces.clear();
-        }
-        Ok(Self { topic, namespaces })
+        Ok(parsed)
     }
 }
 
-/// The canonical form, decoded (topics.md §1).
-impl fmt::Display for TopicSubscription {
+/// The canonical form, decoded: it is for people and need not read back (topics.md §1).
+impl fmt::Display for FilteredTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parameters = [
+            ("namespaces", self.namespaces.join(",")),
+            ("filter", self.filter.clone().unwrap_or_default()),
+            ("extraFields", self.extra_fields.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ];
         write!(f, "{}", self.topic)?;
-        if !self.namespaces.is_empty() {
-            write!(f, "?namespaces={}", self.namespaces.join(","))?;
+        let mut separator = '?';
+        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+            write!(f, "{separator}{name}={value}")?;
+            separator = '&';
         }
         Ok(())
     }
@@ -103,7 +192,12 @@ fn split_list(text: &str) -> Vec<String> {
     items
 }
 
-/// HTML form data: `+` is a blank.
+/// HTML form data, which begins at byte `at` of the topic.
+fn decode(text: &str, at: usize) -> Result<String, TopicError> {
+    form_decode(text).ok_or_else(|| TopicError::new(TopicErrorKind::Encoding(text.to_owned()), at))
+}
+
+/// `+` is a blank.
 fn form_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -122,56 +216,62 @@ fn form_decode(text: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Longer texts are nobody's misspelling, and comparing takes memory.
-const MAX_MISSPELT: usize = 64;
-
-/// The candidate that is most like `text`, if any is.
-pub(crate) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    if text.len() > MAX_MISSPELT {
-        return None;
-    }
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.len())
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let parsed = match TopicSubscription::parse(text) {
+        let parsed = match text.parse::<FilteredTopic>() {
             Ok(topic) => topic.to_string(),
-            Err(error) => format!("{}; {}", error.reason, error.remedy),
+            Err(error) => format!("{} {}: {}; {}", error.code(), error.at(), error.kind(), error.remedy()),
         };
         assert_eq!(parsed, expected, "{text}");
     }
 
     #[test]
-    fn namespaces_are_decoded_then_split() {
+    fn values_are_decoded_and_printed_in_order() {
         check(
             "_/_/things/twin/events?namespaces=a%2Cb,,c,,&Namespaces=x",
             "_/_/things/twin/events?namespaces=a,b,,c",
         );
         check(
-            "_/_/things/twin/events?filter=&extraFields=",
-            "parameter `filter` is not built yet; leave it out for now: a target that ignored it would publish too much or too little",
+            "_/_/things/live/messages?extraFields=attributes/a&filter=eq(attributes/s,'a+b%26c')&namespaces=n",
+            "_/_/things/live/messages?namespaces=n&filter=eq(attributes/s,'a b&c')&extraFields=attributes/a",
         );
-        check("_/_/things/twin/events?extraFields=", "_/_/things/twin/events");
-        check("_/_/policies/announcements?filter=eq(a,1)", "_/_/policies/announcements");
-        check("_/_/connections/announcements?namespaces=a", "_/_/connections/announcements");
+        check("_/_/things/twin/events?filter=&extraFields=", "_/_/things/twin/events");
+        assert_eq!("_/_/things/twin/events?filter=".parse::<FilteredTopic>().unwrap().filter(), Some(""));
+    }
+
+    #[test]
+    fn announcements_take_less() {
         check(
-            "_/_/things/twin/events?namespaces=a%",
-            "`a%` has a % that encodes nothing; write a literal % as %25",
+            "_/_/policies/announcements?filter=eq(a,1)&namespaces=a",
+            "_/_/policies/announcements?namespaces=a",
         );
-        check("_/_/things/twin/events?x=1&x=2", "parameter `x` occurs twice; give each parameter once");
+        check(
+            "_/_/connections/announcements?namespaces=a&extraFields=thingId",
+            "_/_/connections/announcements",
+        );
+    }
+
+    #[test]
+    fn mistakes_have_a_place_and_a_remedy() {
+        check(
+            "_/_/things/twin/events?x&namespaces=a%",
+            "connectivity:topic.invalid 36: `a%` has a % that encodes nothing; write a literal % as %25",
+        );
+        check(
+            "_/_/things/twin/events?x=1&x=2",
+            "connectivity:topic.invalid 27: parameter `x` occurs twice; give each parameter once",
+        );
         check(
             "_/_/things/twin/event",
-            "`_/_/things/twin/event` is no topic of a target; did you mean `_/_/things/twin/events`?",
+            "connectivity:topic.invalid 0: `_/_/things/twin/event` is no topic of a target; did you mean `_/_/things/twin/events`?",
+        );
+        check(
+            "_/_/policies/announcements?extraFields=attributes,what",
+            "things:field.selection.invalid 39: `extraFields` is refused: invalid field selector at byte 11: `what` is no field of a thing; these are thingId, policyId, definition, attributes, features, _namespace, _revision, _created, _modified, _metadata, _policy, _context; write fields of things, with commas between them",
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use ditto_connection::{Connection, Target};
+use ditto_connection::{Connection, FilteredTopic, Target, TopicSubscription};
 
 /// What is accepted is accepted again as it is kept, with the same targets; what is refused is refused with reasons.
 pub(crate) fn connection(data: &[u8]) {
@@ -26,6 +26,32 @@ pub(crate) fn connection(data: &[u8]) {
     assert_eq!(targets(&again), targets(&connection));
     assert!(!connection.targets().is_empty());
     assert!(connection.targets().iter().all(|target| !target.authorization_context().is_empty()));
+}
+
+/// What is read can be written so that it reads back; what is refused is refused at a place in the text.
+pub(crate) fn topic(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let topic: FilteredTopic = match text.parse() {
+        Ok(topic) => topic,
+        Err(error) => {
+            let error: ditto_connection::TopicError = error;
+            assert!(text.is_char_boundary(error.at()), "{error}");
+            return;
+        }
+    };
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let extra_fields = topic.extra_fields().map(|it| format!("&extraFields={}", encode(&it.to_string())));
+    let filter = topic.filter().map(|it| format!("&filter={}", encode(it)));
+    let written = format!(
+        "{}?namespaces={}{}{}",
+        topic.topic(),
+        encode(&topic.namespaces().join(",")),
+        filter.unwrap_or_default(),
+        extra_fields.unwrap_or_default()
+    );
+    assert_eq!(written.parse().as_ref(), Ok(&topic), "{written}");
+    let subscription = TopicSubscription::try_from(topic);
+    assert_eq!(text.parse::<TopicSubscription>(), subscription);
 }
 
 fn what(connection: &Connection) -> impl PartialEq + Debug {

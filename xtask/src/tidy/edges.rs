@@ -31,7 +31,7 @@ pub(crate) const TABLE: &[Edges] = &[
     edges("ditto-rql", &["ditto-json"]),
     edges("ditto-protocol", &["ditto-json"]),
     edges("ditto-authorization", &["ditto-json", "ditto-protocol"]),
-    edges("ditto-connection", &["ditto-json", "ditto-protocol", "ditto-placeholder"]),
+    edges("ditto-connection", &["ditto-json", "ditto-rql", "ditto-protocol", "ditto-placeholder"]),
     edges(
         "ditto-outbound",
         &["ditto-json", "ditto-protocol", "ditto-placeholder", "ditto-authorization", "ditto-connection"],

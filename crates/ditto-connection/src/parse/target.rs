@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{CONFIGURATION_INVALID, JSON_INVALID, MAX_TARGETS, Reader};
 use crate::model::Target;
-use crate::topic::TopicSubscription;
+use crate::subscription::TopicSubscription;
+use crate::topic::FilteredTopic;
 
 impl Reader<'_> {
     pub(super) fn targets(&mut self, root: &Map<String, Value>, id: Option<&ConnectionId>) -> Vec<Target> {
@@ -123,11 +124,20 @@ impl Reader<'_> {
         let mut topics = Vec::new();
         let mut seen = HashSet::new();
         for (n, text) in self.strings(members, at, "topics") {
-            match TopicSubscription::parse(&text) {
-                Ok(topic) if !seen.insert(topic.clone()) => {}
+            let pointer = format!("{at}/topics/{n}");
+            let topic = text.parse::<FilteredTopic>();
+            if topic.as_ref().is_ok_and(|topic| !seen.insert(topic.clone())) {
+                continue;
+            }
+            match topic.and_then(TopicSubscription::try_from) {
+                Ok(topic) if topic.filter().is_some() || !topic.extra_fields().is_empty() => {
+                    let reason = "`filter` and `extraFields` are not built yet";
+                    let remedy = "leave them out for now: a target that ignored them would publish too much or too little";
+                    self.error(&pointer, "connectivity:topic.invalid", reason, remedy);
+                }
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
-                    self.error(&format!("{at}/topics/{n}"), error.code, error.reason, &error.remedy)
+                    self.error(&pointer, error.code(), error.kind().to_string(), &error.remedy());
                 }
             }
         }

@@ -65,7 +65,7 @@ fn all_findings_at_once_with_their_places() {
             4:43: error at /specificConfig/bootstrapServers: `kafka:0` is no broker address; write host:port with a port from 1 to 65535
             5:14: error at /sources: sources are not built yet; move them to a connection that ditto serves
             7:91: error at /targets/0/topics/1: this element is not a string; put it in quotes
-            7:50: error at /targets/0/topics/0: parameter `filter` is not built yet; leave it out for now: a target that ignored it would publish too much or too little
+            7:50: error at /targets/0/topics/0: `filter` is refused: invalid filter at byte 3 (line 1, column 4): there is no property `a`; mend the filter; & and + in it are written %26 and %2B
             7:5: error at /targets/0: `authorizationContext` names no subject; add the subjects that may read, such as integration:my-team
             7:18: error at /targets/0/address: the address is refused: invalid placeholder at byte 5: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
             9:31: error at /targets/1/headerMapping/h: the value is refused: invalid placeholder at byte 14: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder

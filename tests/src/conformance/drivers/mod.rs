@@ -6,6 +6,7 @@ mod placeholders;
 mod protocol;
 mod rql;
 mod topicpath;
+mod topics;
 
 use ditto_protocol::ProtocolError;
 use serde_json::{Value, json};
@@ -23,13 +24,14 @@ pub struct Driver {
     pub run: fn(&Value) -> Value,
 }
 
-pub(super) const DRIVERS: [Driver; 6] = [
+pub(super) const DRIVERS: [Driver; 7] = [
     Driver { file: "protocol", rules: Rules { informative: &["class"] }, run: protocol::run },
     Driver { file: "topicpath", rules: Rules { informative: &[] }, run: topicpath::run },
     Driver { file: "entity-ids", rules: Rules { informative: &[] }, run: entity_ids::run },
     Driver { file: "placeholders", rules: Rules { informative: &[] }, run: placeholders::run },
     Driver { file: "kafka-addresses", rules: Rules { informative: &[] }, run: kafka_addresses::run },
     Driver { file: "rql", rules: Rules { informative: &[] }, run: rql::run },
+    Driver { file: "topics", rules: Rules { informative: &[] }, run: topics::run },
 ];
 
 fn error(error: &ProtocolError) -> Value {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(super) fn run(row: &Value) -> Value {
     let filter: Filter = match row["filter"].as_str().unwrap_or_default().parse() {
         Ok(filter) => filter,
-        Err(error) => return self::error(&error),
+        Err(error) => return json!({ "error": said(&error) }),
     };
     // Rows with `time:` are the same on any later day.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -29,13 +29,13 @@ pub(super) fn run(row: &Value) -> Value {
 }
 
 /// The reference says the place of a mistake of form, and of no other.
-fn error(error: &FilterError) -> Value {
+pub(super) fn said(error: &FilterError) -> Value {
     let mut said = json!({ "code": error.code(), "status": 400, "reason": error.reason().as_str() });
     if error.reason() == Reason::Syntax {
         said["line"] = error.line().into();
         said["column"] = error.column().into();
     }
-    json!({ "error": said })
+    said
 }
 
 /// Before the enrichment; if there is one in the row, after it as well.
