@@ -13,4 +13,5 @@ pub mod corpus;
 pub mod process;
 pub mod proxy;
 pub mod service;
+pub mod things;
 pub mod topics;

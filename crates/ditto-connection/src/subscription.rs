@@ -38,6 +38,11 @@ impl TopicSubscription {
         self.topic.namespaces()
     }
 
+    /// Its text, taken apart.
+    pub fn filtered(&self) -> &FilteredTopic {
+        &self.topic
+    }
+
     /// Which signals; `None` means all.
     pub fn filter(&self) -> Option<&Filter> {
         self.filter.as_ref()

@@ -182,7 +182,8 @@ impl Ledger {
         }
     }
 
-    /// What is to be said, once every outcome is final: of each connection the weak ones first, then those of sends.
+    /// What is to be said, once every outcome is final: of each connection the weak ones first, then those that
+    /// failed before a send, then those of sends.
     pub(crate) fn acknowledgements(&self) -> impl Iterator<Item = Acknowledgements> {
         self.connections.iter().flat_map(|of_connection| {
             let signal = self.signal.signal();
@@ -198,8 +199,16 @@ impl Ledger {
                                       subject of this target matched, or it was dropped",
                 )
             });
+            // Each by itself: nothing was sent that they could go with.
+            let unsent = of_connection.targets.iter().filter_map(|of_target| {
+                let error = of_target.failure.as_ref().filter(|error| error.kind().is_before_send())?;
+                let status = error.kind().status();
+                let failed = Acknowledgement::failed(signal, &of_target.label, status, &error.to_string());
+                Acknowledgements::of(signal, vec![failed])
+            });
             let sent = of_connection.targets.iter().flat_map(|of_target| {
-                let failure = of_target.failure.iter().map(failed);
+                let failure = of_target.failure.iter().filter(|error| !error.kind().is_before_send());
+                let failure = failure.map(failed);
                 let records = of_target.records.iter().map(|record| record.answer(&of_connection.connection));
                 failure.chain(records).map(|(status, value)| {
                     let id = of_connection.connection.id();
@@ -207,7 +216,7 @@ impl Ledger {
                 })
             });
             let weak = Acknowledgements::of(signal, weak.collect());
-            weak.into_iter().chain(Acknowledgements::of(signal, sent.collect()))
+            weak.into_iter().chain(unsent).chain(Acknowledgements::of(signal, sent.collect()))
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::target::CompiledTarget;
 
 /// What a target's subjects may read.
 ///
-/// INVARIANT: made only by [`Authorize`]. Header templates, addresses and mappers take nothing else, so what a target
+/// INVARIANT: made only by [`readable`]. Filters, header templates, addresses and mappers take nothing else, so what a target
 /// may not read cannot reach them.
 #[derive(Debug, Clone)]
 pub(crate) struct Readable<S>(S);
@@ -20,6 +20,13 @@ impl<S> Readable<S> {
     /// The readable signal.
     pub(crate) fn get(&self) -> &S {
         &self.0
+    }
+}
+
+impl Readable<Arc<RoutedSignal>> {
+    /// With what the target may read of its thing beside it.
+    pub(crate) fn with_extra(&self, extra: &str) -> Self {
+        Self(self.0.with_extra(extra))
     }
 }
 
@@ -38,11 +45,22 @@ impl Stage<Selected> for Authorize {
     type Output = Authorized;
 
     fn apply(&self, Selected { signal, target }: Selected) -> Result<Authorized, Halt> {
-        match signal.decide(&target) {
-            Decision::Granted => Ok(Authorized { signal: Readable(signal), target }),
-            Decision::Restricted => Err(Halt::Drop(DropReason::Restricted)),
-            // The index selects by granted subject, so this is a second lock on the same door.
-            Decision::Denied => Err(Halt::Drop(DropReason::NotReadable)),
+        match readable(&signal, &target) {
+            Ok(signal) => Ok(Authorized { signal, target }),
+            Err(reason) => Err(Halt::Drop(reason)),
         }
+    }
+}
+
+/// What a target may read of a signal.
+pub(crate) fn readable(
+    signal: &Arc<RoutedSignal>,
+    target: &CompiledTarget,
+) -> Result<Readable<Arc<RoutedSignal>>, DropReason> {
+    match signal.decide(target) {
+        Decision::Granted => Ok(Readable(signal.clone())),
+        Decision::Restricted => Err(DropReason::Restricted),
+        // The index selects by granted subject, so this is a second lock on the same door.
+        Decision::Denied => Err(DropReason::NotReadable),
     }
 }

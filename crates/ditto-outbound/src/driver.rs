@@ -13,6 +13,7 @@ use tower::{Service, ServiceBuilder};
 use self::holding::{Outgoing, Scope};
 use crate::address::ResolveAddress;
 use crate::authorize::Authorize;
+use crate::filter::Filter;
 use crate::headers::MapHeaders;
 use crate::hold::{Gate, Parked};
 use crate::leaf::{Completing, Completion, Enqueued, Leaf, Token};
@@ -31,7 +32,7 @@ pub(crate) struct Driver<L> {
     connection: Arc<CompiledConnection>,
     /// Whether an error that somebody can mend is waited out.
     can_replay: bool,
-    prepare: Staged<Authorize, MapSignal>,
+    prepare: Staged<Authorize, Staged<Filter, MapSignal>>,
     deliver: Staged<MapHeaders, Staged<ResolveAddress, L>>,
     /// Given back by the leaf, or released; goes before everything that waits.
     again: BTreeMap<u64, Parked>,
@@ -55,7 +56,10 @@ impl<L: Leaf> Driver<L> {
     pub(crate) fn new(connection: Arc<CompiledConnection>, leaf: L, can_replay: bool) -> Self {
         Self {
             can_replay,
-            prepare: ServiceBuilder::new().layer(StageLayer::new(Authorize)).service(MapSignal::default()),
+            prepare: ServiceBuilder::new()
+                .layer(StageLayer::new(Authorize))
+                .layer(StageLayer::new(Filter))
+                .service(MapSignal::default()),
             deliver: ServiceBuilder::new()
                 .layer(StageLayer::new(MapHeaders))
                 .layer(StageLayer::new(ResolveAddress))

@@ -30,7 +30,9 @@ impl Settling {
     #[must_use]
     pub fn of(kind: DeliverErrorKind, has_fixed_topic: bool, can_replay: bool) -> Self {
         match kind {
-            DeliverErrorKind::AddressUnresolved
+            DeliverErrorKind::ThingAbsent
+            | DeliverErrorKind::ThingUnknown
+            | DeliverErrorKind::AddressUnresolved
             | DeliverErrorKind::AddressInvalid
             | DeliverErrorKind::Record(_) => Self::Final,
             DeliverErrorKind::Batch(_) => Self::Alone,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use ditto_protocol::EntityKind;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::warn;
@@ -14,6 +15,7 @@ use tracing::warn;
 use crate::acknowledge::AcknowledgementSink;
 use crate::control::{Change, LaneControl, Leaving};
 use crate::counters::LaneCounters;
+use crate::directory::{Answer, Directory};
 use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
 use crate::intake::Intake;
@@ -21,8 +23,10 @@ use crate::leaf::Leaf;
 use crate::outcome::{DropReason, Outcome};
 use crate::router::{Router, TargetRef};
 use crate::settle::Settlement;
-use crate::signal::{Selected, now_ms};
+use crate::signal::{RoutedSignal, Selected, ThingState, now_ms};
 use crate::target::CompiledConnection;
+use crate::waiting::{Waiting, WaitingThings};
+use crate::{authorize, filter};
 
 /// One position in a feed and the connections that it serves.
 ///
@@ -42,8 +46,13 @@ pub struct Lane<F: Feed, L> {
     /// Records of the feed that are not routed yet.
     records: std::vec::IntoIter<FeedRecord<F::Ticket>>,
     feed_ended: bool,
+    /// What knows things, if anything does.
+    directory: Option<Box<dyn Directory>>,
+    waiting: WaitingThings<F::Ticket>,
     /// Reused for each signal.
     selected: Vec<TargetRef>,
+    /// Reused for each answer of the directory.
+    answered: Vec<String>,
     /// Wakes the lane when a hold is to be tried, or a requester waits no longer; made when that first happens.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -75,9 +84,18 @@ where
             counters,
             records: Vec::new().into_iter(),
             feed_ended: false,
+            directory: None,
+            waiting: WaitingThings::default(),
             selected: Vec::new(),
+            answered: Vec::new(),
             timer: None,
         }
+    }
+
+    /// Asks the directory for things whose fields go with signals.
+    #[must_use]
+    pub fn with_directory(self, directory: Box<dyn Directory>) -> Self {
+        Self { directory: Some(directory), ..self }
     }
 
     /// The lane's counters; those of a target are at the compiled target.
@@ -111,11 +129,12 @@ where
                     progress |= driver.deliver(cx, &mut self.settlement);
                 }
             }
+            progress |= self.take_answers(cx);
             progress |= self.take_records(cx).is_ready();
             if !self.settlement.settled().is_empty() {
                 self.feed.settle(self.settlement.settled());
             }
-            if self.feed_ended && self.settlement.is_idle() {
+            if self.feed_ended && self.settlement.is_idle() && self.waiting.is_empty() {
                 return Poll::Ready(());
             }
             progress |= self.poll_timer(cx);
@@ -130,7 +149,9 @@ where
         let tries = self.drivers.iter().filter_map(Driver::next_try);
         let looks = self.leaving.iter().filter_map(Leaving::next_look);
         let deadline = self.settlement.next_deadline();
-        let Some(next) = tries.chain(looks).chain(deadline).min() else { return false };
+        // A feed that hands signals out again can wait for the directory.
+        let late = if F::CAN_REPLAY { None } else { self.waiting.next_deadline() };
+        let Some(next) = tries.chain(looks).chain(deadline).chain(late).min() else { return false };
         let at = tokio::time::Instant::from_std(next);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
         if timer.deadline() != at {
@@ -151,7 +172,7 @@ where
 
     /// Routes at most one batch of the feed, and stops at the first signal that has to wait for room.
     fn take_records(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.feed_ended || self.is_blocked() {
+        if self.feed_ended || self.is_blocked() || self.waiting.is_full() {
             return Poll::Pending;
         }
         if self.records.len() == 0 {
@@ -161,6 +182,7 @@ where
             }
         }
         while !self.is_blocked()
+            && !self.waiting.is_full()
             && let Some(record) = self.records.next()
         {
             self.route(record, cx);
@@ -208,19 +230,90 @@ where
             }
         };
         self.counters.decode();
+        let signal = Arc::new(signal);
+        if self.waits_for_directory(&signal) {
+            let thing = signal.signal().entity().to_string();
+            return self.waiting.push(thing, signal, record.ticket, record.timestamp_ms);
+        }
+        self.dispatch(signal, record.ticket, record.timestamp_ms, cx);
+    }
+
+    /// Whether a signal has to wait until the directory knows its thing. What it knows, the signal is told.
+    fn waits_for_directory(&mut self, signal: &Arc<RoutedSignal>) -> bool {
+        if self.directory.is_none() {
+            return false;
+        }
+        let thing = signal.signal().entity();
+        thing.kind() == EntityKind::Thing
+            && (self.waiting.waits(&thing.to_string()) || self.asks_in_vain(signal))
+    }
+
+    /// Whether the directory does not know yet what the signal needs.
+    fn asks_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
+        let Some(directory) = &mut self.directory else { return false };
+        self.selected.clear();
+        self.router.select(signal, &mut self.selected);
+        let needs_thing = self.selected.iter().filter_map(|at| self.router.target(*at)).any(|target| {
+            authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
+        });
+        if needs_thing {
+            match directory.thing(signal.signal()) {
+                Answer::Known(thing) => signal.tell_of_thing(ThingState::Known(thing)),
+                Answer::Absent => signal.tell_of_thing(ThingState::Absent),
+                Answer::Pending => return true,
+            }
+        }
+        false
+    }
+
+    /// Takes signals on whose things the directory knows by now. Whether there was anything to do.
+    fn take_answers(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(directory) = &mut self.directory else { return false };
+        let mut progress = directory.poll_answers(cx, &mut self.answered).is_ready();
+        self.answered.drain(..).for_each(|thing| self.waiting.answered(thing));
+        while !self.is_blocked()
+            && let Some(first) = self.waiting.next_answered()
+        {
+            progress = true;
+            if self.asks_in_vain(&first) {
+                self.waiting.put_off();
+            } else if let Some(Waiting { signal, ticket, timestamp_ms, .. }) = self.waiting.take_answered() {
+                self.dispatch(signal, ticket, timestamp_ms, cx);
+            }
+        }
+        while !F::CAN_REPLAY
+            && !self.is_blocked()
+            && let Some(Waiting { signal, ticket, timestamp_ms, .. }) = self.waiting.take_late(Instant::now())
+        {
+            progress = true;
+            let trouble = self.directory.as_ref().and_then(|directory| directory.trouble());
+            let trouble = trouble.unwrap_or_else(|| "the directory has not answered in time".to_owned());
+            signal.tell_of_thing(ThingState::Unknown(trouble.into()));
+            self.dispatch(signal, ticket, timestamp_ms, cx);
+        }
+        progress
+    }
+
+    /// Takes a signal to the targets that it is for.
+    fn dispatch(
+        &mut self,
+        signal: Arc<RoutedSignal>,
+        ticket: F::Ticket,
+        timestamp_ms: Option<i64>,
+        cx: &mut Context<'_>,
+    ) {
         self.selected.clear();
         self.router.select(&signal, &mut self.selected);
-        let signal = Arc::new(signal);
         let ledger = self.router.ledger(&signal);
         if self.selected.is_empty() {
             self.counters.pass_by();
-            return self.settlement.settle(record.ticket, ledger);
+            return self.settlement.settle(ticket, ledger);
         }
-        let expires_ms = record.timestamp_ms.and_then(|taken| signal.expires_ms(taken));
+        let expires_ms = timestamp_ms.and_then(|taken| signal.expires_ms(taken));
         if expires_ms.is_some_and(|expires| expires <= now_ms()) {
-            return self.expire(record.ticket);
+            return self.expire(ticket);
         }
-        let key = self.settlement.begin(record.ticket, ledger, expires_ms);
+        let key = self.settlement.begin(ticket, ledger, expires_ms);
         for selected in &self.selected {
             if let Some(target) = self.router.target(*selected)
                 && let Some(driver) = self.drivers.get_mut(selected.connection)
@@ -255,6 +348,7 @@ impl<F: Feed, L> fmt::Debug for Lane<F, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane")
             .field("connections", &self.drivers.len())
+            .field("waiting", &self.waiting.len())
             .field("in_flight", &self.settlement.in_flight())
             .finish_non_exhaustive()
     }

@@ -5,14 +5,18 @@ mod address;
 mod authorize;
 mod control;
 mod counters;
+mod directory;
 mod driver;
 mod feed;
+mod fields;
+mod filter;
 mod headers;
 mod hold;
 mod intake;
 mod lane;
 mod leaf;
 mod map;
+mod memory;
 mod outcome;
 #[cfg(any(test, feature = "test-util"))]
 mod recording;
@@ -22,6 +26,8 @@ mod settle;
 mod signal;
 mod stage;
 mod target;
+mod topics;
+mod waiting;
 
 #[cfg(any(test, feature = "test-util"))]
 pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
@@ -29,7 +35,9 @@ pub use self::{
     acknowledge::{AcknowledgementSink, NoAcknowledgements},
     control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
+    directory::{Answer as DirectoryAnswer, Directory},
     feed::{Feed, FeedRecord, Payload},
+    fields::SignalFields,
     hold::{Held, OnHold, Settling},
     intake::{FeedPolicy, Intake, InternalHeaders},
     lane::Lane,
@@ -37,6 +45,7 @@ pub use self::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
         Token, Topic, Undelivered, Written,
     },
+    memory::MemoryDirectory,
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,

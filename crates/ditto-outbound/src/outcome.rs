@@ -22,6 +22,8 @@ pub enum DropReason {
     NotReadable,
     /// Each subject of the target that may read the signal may read a part of it only, and views are not built yet.
     Restricted,
+    /// No topic of the target has a filter that holds.
+    Filtered,
     /// A live signal came, or could go out again, only after its time-out: whoever sent it waits no more.
     Expired,
     /// The target or its connection was on hold, and its operator wants such signals dropped (`on_hold = "drop"`).
@@ -32,14 +34,15 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 5] =
-        [Self::NotReadable, Self::Restricted, Self::Expired, Self::OnHold, Self::Closed];
+    pub const ALL: [Self; 6] =
+        [Self::NotReadable, Self::Restricted, Self::Filtered, Self::Expired, Self::OnHold, Self::Closed];
 
     /// The name under which this reason is counted and explained.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotReadable => "not-readable",
             Self::Restricted => "restricted",
+            Self::Filtered => "filtered",
             Self::Expired => "expired",
             Self::OnHold => "on-hold",
             Self::Closed => "closed",
@@ -52,6 +55,7 @@ impl fmt::Display for DropReason {
         f.write_str(match self {
             Self::NotReadable => "no subject of the target may read this signal",
             Self::Restricted => "the target's subjects may read parts of this signal only",
+            Self::Filtered => "no filter of the target's topics holds",
             Self::Expired => "its time-out had passed before it could be published",
             Self::OnHold => "the target or its connection was on hold, and on_hold is \"drop\"",
             Self::Closed => "the connection was closed before it could be published",
@@ -70,6 +74,10 @@ pub struct DeliverError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeliverErrorKind {
+    /// The thing whose fields are to go with the signal is gone, or may not be read.
+    ThingAbsent,
+    /// The thing whose fields are to go with the signal is not known, and there is nobody to wait for.
+    ThingUnknown,
     /// A placeholder of the address has no value for this signal.
     AddressUnresolved,
     /// The resolved address is no legal topic or partition.
@@ -95,8 +103,17 @@ pub struct Refusal {
 
 impl DeliverErrorKind {
     /// The names under which failures are counted, in the order of their counters.
-    pub const NAMES: [&'static str; 7] =
-        ["address-unresolved", "address-invalid", "record", "batch", "target", "connection", "producer"];
+    pub const NAMES: [&'static str; 9] = [
+        "address-unresolved",
+        "address-invalid",
+        "record",
+        "batch",
+        "target",
+        "connection",
+        "producer",
+        "thing-absent",
+        "thing-unknown",
+    ];
 
     /// The name under which this kind is counted and explained.
     pub fn name(self) -> &'static str {
@@ -113,7 +130,14 @@ impl DeliverErrorKind {
             Self::Target(_) => 4,
             Self::Connection(_) => 5,
             Self::Producer(_) => 6,
+            Self::ThingAbsent => 7,
+            Self::ThingUnknown => 8,
         }
+    }
+
+    /// Whether it ended before there was anything to send.
+    pub(crate) fn is_before_send(self) -> bool {
+        matches!(self, Self::ThingAbsent | Self::ThingUnknown)
     }
 
     /// What to do about it.
@@ -132,13 +156,17 @@ impl DeliverErrorKind {
             Self::Target(_) => "create the topic, or permit the connection's user to write to it",
             Self::Connection(_) => "check brokers, user, password and certificates of the connection",
             Self::Producer(_) => "the producer is made anew; send the signal again",
+            Self::ThingAbsent => "let the directory's user read the thing, or leave `extraFields` out",
+            Self::ThingUnknown => "give the service a directory that answers, or leave `extraFields` out",
         }
     }
 
-    /// The status of the acknowledgement (outbound.md §6.4; an unresolved address is 400, design §8).
+    /// The status of the acknowledgement (outbound.md §3, §6.4; an unresolved address is 400, design §8).
     pub fn status(self) -> u16 {
         match self {
             Self::AddressUnresolved | Self::AddressInvalid => 400,
+            Self::ThingAbsent => 404,
+            Self::ThingUnknown => 500,
             Self::Record(refusal)
             | Self::Batch(refusal)
             | Self::Target(refusal)
@@ -170,6 +198,16 @@ impl DeliverError {
         Self::new(DeliverErrorKind::AddressInvalid, reason.to_string())
     }
 
+    /// The thing whose fields are to go with the signal is gone.
+    pub fn thing_absent() -> Self {
+        Self::new(DeliverErrorKind::ThingAbsent, "there is no such thing, or it may not be read")
+    }
+
+    /// The thing whose fields are to go with the signal is not known; `reason` says why.
+    pub fn thing_unknown(reason: &str) -> Self {
+        Self::new(DeliverErrorKind::ThingUnknown, reason)
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> DeliverErrorKind {
         self.kind
@@ -194,6 +232,9 @@ impl fmt::Display for DeliverError {
             DeliverErrorKind::Target(_) => write!(f, "topic refused: {detail}"),
             DeliverErrorKind::Connection(_) => write!(f, "cluster not available: {detail}"),
             DeliverErrorKind::Producer(_) => write!(f, "producer failed: {detail}"),
+            DeliverErrorKind::ThingAbsent | DeliverErrorKind::ThingUnknown => {
+                write!(f, "no extra fields: {detail}")
+            }
         }
     }
 }

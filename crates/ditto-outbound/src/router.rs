@@ -46,7 +46,7 @@ impl Router {
         for (connection, definition) in connections.iter().enumerate() {
             for (target, compiled) in definition.targets().iter().enumerate() {
                 let at = TargetRef { connection, target };
-                for subscription in compiled.topics() {
+                for subscription in compiled.topics().subscriptions() {
                     let topic = subscription.topic();
                     if let Some(kind) = kinds.get_mut(topic as usize) {
                         kind.add(topic, subscription.namespaces(), compiled, at);

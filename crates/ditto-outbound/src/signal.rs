@@ -1,14 +1,16 @@
 //! A signal on its way to targets.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ditto_authorization::{Decision, Grants};
 use ditto_protocol::{Category, EntityKind, Signal};
+use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::fields::shown_thing;
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
@@ -17,6 +19,23 @@ pub struct RoutedSignal {
     audience: Audience,
     /// Payloads by the labels that they request. Held only while the signal is being routed.
     payloads: Mutex<SmallVec<[(RequestedAcks, Bytes); 1]>>,
+    /// The current state of its thing, once it was asked for.
+    thing: OnceLock<ThingState>,
+    /// What it shows of its thing, once a filter has asked.
+    shown_thing: OnceLock<Value>,
+    /// The same signal with something of its thing. Held only while the signal is being routed.
+    enriched: Mutex<SmallVec<[Arc<RoutedSignal>; 1]>>,
+}
+
+/// What is known of the thing that a signal is about.
+#[derive(Debug, Clone)]
+pub(crate) enum ThingState {
+    /// Its JSON text.
+    Known(Arc<str>),
+    /// There is none.
+    Absent,
+    /// Nobody knows, and why not.
+    Unknown(Arc<str>),
 }
 
 /// Who may get a signal.
@@ -33,7 +52,51 @@ pub(crate) type RequestedAcks = Option<Vec<String>>;
 
 impl RoutedSignal {
     pub(crate) fn new(signal: Signal, audience: Audience) -> Self {
-        Self { signal, audience, payloads: Mutex::default() }
+        Self {
+            signal,
+            audience,
+            payloads: Mutex::default(),
+            thing: OnceLock::new(),
+            shown_thing: OnceLock::new(),
+            enriched: Mutex::default(),
+        }
+    }
+
+    /// Bytes that it holds, nearly.
+    pub(crate) fn size(&self) -> usize {
+        self.signal.size()
+    }
+
+    /// What is known of its thing: what was told, else what it carries itself.
+    pub(crate) fn thing(&self) -> &ThingState {
+        self.thing.get_or_init(|| match self.signal.extra() {
+            Some(extra) => ThingState::Known(extra.into()),
+            None => ThingState::Unknown(
+                "the signal carries nothing of its thing, and there is no directory".into(),
+            ),
+        })
+    }
+
+    /// Tells it of its thing, unless it has been told.
+    pub(crate) fn tell_of_thing(&self, thing: ThingState) {
+        // What it was told first counts for all of its targets.
+        let _known = self.thing.set(thing);
+    }
+
+    /// What it shows of its thing.
+    pub(crate) fn shown_thing(&self) -> &Value {
+        self.shown_thing.get_or_init(|| shown_thing(&self.signal))
+    }
+
+    /// The same signal with fields of its thing, as JSON text.
+    pub(crate) fn with_extra(&self, extra: &str) -> Arc<Self> {
+        let mut enriched = self.enriched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = enriched.iter().find(|known| known.signal.extra() == Some(extra)) {
+            return known.clone();
+        }
+        let with_extra = Arc::new(Self::new(self.signal.with_extra(Some(extra)), self.audience.clone()));
+        enriched.push(with_extra.clone());
+        with_extra
     }
 
     /// The signal as it was decoded.
@@ -100,6 +163,7 @@ impl RoutedSignal {
     /// Every target has been looked at: an acknowledgement that is awaited need not hold payloads.
     pub(crate) fn forget_payloads(&self) {
         self.payloads.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.enriched.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
-use ditto_connection::{Connection, Target, TopicSubscription};
+use ditto_connection::{Connection, Target};
 use ditto_placeholder::{KafkaAddress, Template};
 use ditto_protocol::KnownHeader;
 
@@ -12,6 +12,7 @@ use crate::counters::TargetCounters;
 use crate::hold::{Held, OnHold};
 use crate::leaf::{Destination, HeaderName, Topic};
 use crate::signal::{Audience, RoutedSignal};
+use crate::topics::Topics;
 
 /// A connection, ready for signals.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub struct CompiledTarget {
     connection_id_bytes: Bytes,
     address_text: String,
     address: Address,
-    topics: Vec<TopicSubscription>,
+    topics: Topics,
     context: AuthorizationContext,
     headers: Vec<(HeaderName, HeaderValue)>,
     issued_label: Option<Box<str>>,
@@ -178,7 +179,7 @@ impl CompiledTarget {
             connection_id_bytes: Bytes::copy_from_slice(connection_id.as_bytes()),
             address_text: target.address().to_string(),
             address,
-            topics: target.topics().to_vec(),
+            topics: Topics::new(target.topics()),
             context: target.authorization_context().iter().map(String::as_str).collect(),
             headers: headers.collect(),
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
@@ -233,7 +234,7 @@ impl CompiledTarget {
         &self.address
     }
 
-    pub(crate) fn topics(&self) -> &[TopicSubscription] {
+    pub(crate) fn topics(&self) -> &Topics {
         &self.topics
     }
 

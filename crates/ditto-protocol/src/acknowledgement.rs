@@ -40,14 +40,17 @@ impl Acknowledgement {
         Self { label: label.to_owned(), status, value, is_weak: false, headers }
     }
 
+    /// The acknowledgement of a signal that failed before a send was tried; `reason` says why.
+    pub fn failed(signal: &Signal, label: &str, status: u16, reason: &str) -> Self {
+        let headers = headers_of(signal);
+        Self { label: label.to_owned(), status, value: text(reason), is_weak: false, headers }
+    }
+
     /// The weak acknowledgement that nothing is published; `reason` says why.
     pub fn weak(signal: &Signal, label: &str, reason: &str) -> Self {
         let mut headers = headers_of(signal);
         headers.push(("ditto-weak-ack".to_owned(), "true".to_owned()));
-        let mut value = Vec::new();
-        write_string(&mut value, reason);
-        let value = String::from_utf8(value).ok();
-        Self { label: label.to_owned(), status: 200, value, is_weak: true, headers }
+        Self { label: label.to_owned(), status: 200, value: text(reason), is_weak: true, headers }
     }
 
     fn is_success(&self) -> bool {
@@ -69,6 +72,13 @@ impl Acknowledgement {
         }
         out.push(b'}');
     }
+}
+
+/// A text as JSON.
+fn text(text: &str) -> Option<String> {
+    let mut value = Vec::new();
+    write_string(&mut value, text);
+    String::from_utf8(value).ok()
 }
 
 /// Acknowledgements of one signal that go out together.

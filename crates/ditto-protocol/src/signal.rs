@@ -226,8 +226,13 @@ impl Signal {
     }
 
     /// The whole message as it was received.
-    pub fn text(&self) -> &ByteString {
+    pub(crate) fn text(&self) -> &ByteString {
         &self.text
+    }
+
+    /// Length of the message as it was received, in bytes.
+    pub fn size(&self) -> usize {
+        self.text.len()
     }
 
     /// The topic as it was received.
@@ -275,6 +280,21 @@ impl Signal {
     /// The JSON text of `extra`, an object.
     pub fn extra(&self) -> Option<&str> {
         self.extra.as_ref().map(|piece| piece.of(&self.text))
+    }
+
+    /// The same signal with another JSON text for its value, or none: what a receiver may see of it.
+    #[must_use]
+    pub fn with_value(&self, value: Option<&str>) -> Self {
+        let value = value.map(|value| Piece::Own(value.into()));
+        // The text around the headers has the old one.
+        Self { value, headers_place: None, ..self.clone() }
+    }
+
+    /// The same signal with another JSON text for `extra`, which must be an object, or none.
+    #[must_use]
+    pub fn with_extra(&self, extra: Option<&str>) -> Self {
+        let extra = extra.map(|extra| Piece::Own(extra.into()));
+        Self { extra, headers_place: None, ..self.clone() }
     }
 
     /// The status of a response, error or acknowledgement.
@@ -446,6 +466,25 @@ mod tests {
         assert_eq!(signal.map(names), Ok(vec!["ditto-own".to_owned()]));
         let code = Signal::decode(text.into(), &Limits::default()).map(names).map_err(|error| error.code());
         assert_eq!(code, Err(ErrorCode::HEADER_INVALID));
+    }
+
+    #[test]
+    fn parts_are_replaced() {
+        let text = r#"{"topic":"a/b/things/twin/events/modified","headers":{"x":"y"},"path":"/attributes","value":{"a":1,"b":2},"revision":3,"extra":{"old":1}}"#;
+        let signal = Signal::decode(text.into(), &Limits::default()).unwrap();
+        let written = |signal: &Signal| {
+            let mut out = Vec::new();
+            signal.write(&crate::Written::default(), &mut out);
+            serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+        };
+        let mut expected = written(&signal);
+        expected["value"] = serde_json::json!({"a": 1});
+        expected["extra"] = serde_json::json!({"new": 2});
+        let other = signal.with_value(Some(r#"{"a":1}"#)).with_extra(Some(r#"{"new":2}"#));
+        assert_eq!(written(&other), expected);
+        assert_eq!(other.partial_thing().unwrap()["attributes"], serde_json::json!({"a": 1}));
+        let less = written(&other.with_value(None).with_extra(None));
+        assert!(less.get("value").is_none() && less.get("extra").is_none(), "{less}");
     }
 
     #[test]

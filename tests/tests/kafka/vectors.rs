@@ -13,6 +13,7 @@ use ditto_outbound::{
 use ditto_tests::broker::Broker;
 use ditto_tests::conformance::load;
 use ditto_tests::service::vectors;
+use ditto_tests::things::enrichment;
 use ditto_tests::topics::Consumed;
 use serde_json::{Value, json};
 
@@ -48,7 +49,7 @@ fn is_to_others(row: &Value) -> bool {
 async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
     let broker = Broker::of_this_run()?;
     let rows = rows()?;
-    assert_eq!(rows.len(), 50, "rows of plain targets with records");
+    assert_eq!(rows.len(), 65, "rows of plain targets with records");
     let mut expected = BTreeMap::<String, Vec<Value>>::new();
     for (_, _, row) in &rows {
         for record in row["expect"]["records"].as_array().into_iter().flatten() {
@@ -82,7 +83,8 @@ async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
             (Bytes::from(signal["ditto"].to_string()), headers.collect())
         }));
         let policy = FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() };
-        let lane = Lane::new(feed, Intake::new(policy), vec![(compiled, leaf)], Box::new(NoAcknowledgements));
+        let lane = Lane::new(feed, Intake::new(policy), vec![(compiled, leaf)], Box::new(NoAcknowledgements))
+            .with_directory(Box::new(enrichment(&row["given"])));
         assert_eq!(lane.run().await.settled.len(), count, "{id}");
     }
     for (topic, mut expected) in expected {

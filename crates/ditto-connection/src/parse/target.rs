@@ -130,11 +130,6 @@ impl Reader<'_> {
                 continue;
             }
             match topic.and_then(TopicSubscription::try_from) {
-                Ok(topic) if topic.filter().is_some() || !topic.extra_fields().is_empty() => {
-                    let reason = "`filter` and `extraFields` are not built yet";
-                    let remedy = "leave them out for now: a target that ignored them would publish too much or too little";
-                    self.error(&pointer, "connectivity:topic.invalid", reason, remedy);
-                }
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
                     self.error(&pointer, error.code(), error.kind().to_string(), &error.remedy());

@@ -1,0 +1,32 @@
+//! Who knows the things that signals are about.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ditto_protocol::Signal;
+
+/// What knows the current state of things.
+///
+/// A lane asks within its own poll. What is not known at once is asked for elsewhere; meanwhile the lane parks the signals
+/// of that thing, and asks again when [`Self::poll_answers`] names it.
+pub trait Directory: Send {
+    /// The thing that a signal is about, as JSON text, at the revision of the signal or a later one.
+    fn thing(&mut self, signal: &Signal) -> Answer<Arc<str>>;
+
+    /// Appends the ids of things that are worth asking for again; `Ready` if there were any, else the waker is stored.
+    fn poll_answers(&mut self, cx: &mut Context<'_>, things: &mut Vec<String>) -> Poll<()>;
+
+    /// Why answers take long, if something is wrong.
+    fn trouble(&self) -> Option<String>;
+}
+
+/// What a [`Directory`] says of a thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// It is known.
+    Known(T),
+    /// There is nothing of the kind, or nothing that the directory may see: that is final.
+    Absent,
+    /// Not known yet.
+    Pending,
+}

@@ -1,0 +1,131 @@
+//! Lanes whose signals wait for a directory.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ditto_connection::Connection;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+
+use super::PATIENCE;
+use crate::acknowledge::NoAcknowledgements;
+use crate::intake::{FeedPolicy, Intake, InternalHeaders};
+use crate::lane::Lane;
+use crate::memory::MemoryDirectory;
+use crate::recording::{ListFeed, RecordingLeaf, VecFeed};
+use crate::target::CompiledConnection;
+
+fn connection(topics: &[&str]) -> Arc<CompiledConnection> {
+    let definition = json!({
+        "id": "c", "name": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://localhost:9092",
+        "specificConfig": {"bootstrapServers": "localhost:9092"},
+        "targets": [{"address": "out/{{ thing:name }}", "topics": topics, "authorizationContext": ["integ:r"]}],
+    });
+    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap())
+}
+
+fn lane<const CAN_REPLAY: bool>(
+    connection: &Arc<CompiledConnection>,
+    leaf: &RecordingLeaf,
+    things: &[&str],
+    directory: &MemoryDirectory,
+) -> Lane<ListFeed<CAN_REPLAY>, RecordingLeaf> {
+    let event = |(revision, thing): (usize, &&str)| {
+        json!({
+            "topic": format!("acme/{thing}/things/twin/events/modified"), "path": "/attributes/x", "value": revision,
+            "headers": {"ditto-read-subjects": ["integ:r"]}, "revision": revision,
+        })
+    };
+    let feed = ListFeed::of_texts(things.iter().enumerate().map(|it| event(it).to_string()));
+    let policy = FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() };
+    let connections = vec![(connection.clone(), leaf.clone())];
+    Lane::new(feed, Intake::new(policy), connections, Box::new(NoAcknowledgements))
+        .with_directory(Box::new(directory.clone()))
+}
+
+/// Key, revision and extra fields of each record.
+fn sent(leaf: &RecordingLeaf) -> Vec<(String, u64, Value)> {
+    let records = leaf.sent().into_iter().map(|sent| {
+        let payload: Value = serde_json::from_slice(&sent.payload).unwrap();
+        (sent.key.unwrap_or_default(), payload["revision"].as_u64().unwrap(), payload["extra"].clone())
+    });
+    records.collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+fn counts(connection: &CompiledConnection) -> Vec<(&'static str, u64)> {
+    let counts = connection.targets()[0].counters().snapshot();
+    let ended = counts.dropped.into_iter().chain(counts.failed).filter(|(_, n)| *n > 0);
+    std::iter::once(("published", counts.published)).chain(ended).collect()
+}
+
+#[test]
+fn one_thing_waits_and_others_pass() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (connection, leaf) =
+        (connection(&["_/_/things/twin/events?extraFields=attributes/site"]), RecordingLeaf::default());
+    let directory = MemoryDirectory::default();
+    directory.tell("acme:two", Some(r#"{"attributes":{"site":"s2","more":1}}"#));
+    let things = ["one", "two", "one", "two", "three"];
+    let mut run = Box::pin(lane::<true>(&connection, &leaf, &things, &directory).run());
+    assert!(run.as_mut().now_or_never().is_none());
+    let two = |revision| ("two".to_owned(), revision, json!({"attributes": {"site": "s2"}}));
+    assert_eq!(sent(&leaf), [two(1), two(3)]);
+
+    // Of a thing that it says nothing of, it is not asked again in vain.
+    directory.tell("acme:other", None);
+    directory.tell("acme:three", None);
+    assert!(run.as_mut().now_or_never().is_none());
+    assert_eq!(counts(&connection), [("published", 2), ("thing-absent", 1)]);
+
+    directory.tell("acme:one", Some(r#"{"attributes":{}}"#));
+    let feed = run.now_or_never().expect("nothing waits any more");
+    let one = |revision| ("one".to_owned(), revision, json!({}));
+    assert_eq!(sent(&leaf), [two(1), two(3), one(0), one(2)]);
+    assert_eq!(feed.settled.len(), things.len());
+}
+
+#[test]
+fn a_filter_decides_once_the_thing_is_known() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let topic = "_/_/things/twin/events?extraFields=attributes/site&filter=and(eq(attributes/site,'n'),gt(attributes/x,0))";
+    let (connection, leaf) = (connection(&[topic]), RecordingLeaf::default());
+    let directory = MemoryDirectory::default();
+    directory.tell("acme:one", Some(r#"{"attributes":{"site":"n","x":-1}}"#));
+    directory.tell("acme:two", Some(r#"{"attributes":{"site":"s"}}"#));
+    // Of the first event it is known before that it can't match: nobody is asked.
+    let lane = lane::<true>(&connection, &leaf, &["nobody", "one", "two"], &directory);
+    assert!(lane.run().now_or_never().is_some());
+    assert_eq!(sent(&leaf), [("one".to_owned(), 1, json!({"attributes": {"site": "n"}}))]);
+    assert_eq!(counts(&connection), [("published", 1), ("filtered", 2)]);
+}
+
+#[test]
+fn what_no_filter_needs_is_not_asked_for() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let topics =
+        ["_/_/things/twin/events?filter=eq(attributes/x,1)", "_/_/things/twin/events?namespaces=other"];
+    let (connection, leaf) = (connection(&topics), RecordingLeaf::default());
+    let lane = lane::<true>(&connection, &leaf, &["one", "two", "three"], &MemoryDirectory::default());
+    assert!(lane.run().now_or_never().is_some());
+    assert_eq!(sent(&leaf), [("two".to_owned(), 1, Value::Null)]);
+}
+
+/// A feed that hands nothing out again goes on without an answer.
+#[test]
+fn nobody_waits_for_ever() {
+    let (connection, leaf) =
+        (connection(&["_/_/things/twin/events?extraFields=attributes/site"]), RecordingLeaf::default());
+    let lane = lane::<false>(&connection, &leaf, &["one", "one"], &MemoryDirectory::default());
+    let start = Instant::now();
+    let feed: VecFeed = runtime().block_on(lane.run());
+    assert!(start.elapsed() >= PATIENCE && start.elapsed() < PATIENCE + Duration::from_secs(10));
+    assert_eq!(feed.settled.len(), 2);
+    assert_eq!(counts(&connection), [("published", 0), ("thing-unknown", 2)]);
+}
