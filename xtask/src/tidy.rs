@@ -4,6 +4,7 @@ mod edges;
 mod files;
 mod graph;
 mod links;
+mod readme;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let mut findings = edges::check(TABLE, edges::RESERVED, &crates);
     findings.extend(files::check(&root)?);
     findings.extend(links::check(&root)?);
+    findings.extend(readme::check(&crates)?);
     if findings.is_empty() {
         return Ok(());
     }
