@@ -12,7 +12,7 @@ use anyhow::bail;
 
 pub(crate) use self::edges::{Edges, TABLE};
 use crate::console::progress;
-use crate::workspace;
+use crate::{release, workspace};
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     check()?;
@@ -28,6 +28,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     findings.extend(files::check(&root)?);
     findings.extend(links::check(&root)?);
     findings.extend(readme::check(&crates)?);
+    findings.extend(release::read_fragments(&root)?.1);
     if findings.is_empty() {
         return Ok(());
     }
