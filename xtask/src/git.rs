@@ -1,5 +1,6 @@
 //! What git knows about the tree.
 
+use anyhow::Context;
 use cargo_metadata::semver::Version;
 use xshell::{Shell, cmd};
 
@@ -48,13 +49,31 @@ pub(crate) fn tagged_versions(shell: &Shell) -> anyhow::Result<Vec<Version>> {
     Ok(versions)
 }
 
+/// When the last commit was made.
+#[derive(Debug)]
+pub(crate) struct CommitTime {
+    /// Seconds since 1970.
+    pub(crate) seconds: u64,
+    /// The same in UTC, as `2026-11-25T04:55:00Z`.
+    pub(crate) text: String,
+}
+
+pub(crate) fn commit_time(shell: &Shell) -> anyhow::Result<CommitTime> {
+    let format = "--format=%ct %cd";
+    let date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ";
+    let line = cmd!(shell, "git log -1 {format} {date}").env("TZ", "UTC").quiet().read()?;
+    let (seconds, text) = line.split_once(' ').context("git log says no time of the last commit")?;
+    let seconds = seconds.parse().context("git log says no time of the last commit")?;
+    Ok(CommitTime { seconds, text: text.to_owned() })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;
 
     use xshell::{Shell, TempDir, cmd};
 
-    use super::{branch, changes, commit, dirty, has_file, tagged_versions};
+    use super::{branch, changes, commit, commit_time, dirty, has_file, tagged_versions};
 
     /// A repository of its own with one commit on `main`, and a shell in it.
     pub(crate) fn repository(files: &[(&str, &str)]) -> (TempDir, Shell) {
@@ -104,5 +123,12 @@ pub(crate) mod tests {
         assert_eq!(commit(&shell, "v0.9.1").unwrap(), commit(&shell, "HEAD").unwrap());
         assert_eq!(commit(&shell, "v3.0.0").unwrap(), None);
         assert!(has_file(&shell, "v0.9.1", "a") && !has_file(&shell, "v0.9.1", "b"));
+    }
+
+    #[test]
+    fn times_are_in_utc() {
+        let (_folder, shell) = repository(&[]);
+        let time = commit_time(&shell).unwrap();
+        assert_eq!((time.seconds, time.text.as_str()), (1_700_000_000, "2023-11-14T22:13:20Z"));
     }
 }

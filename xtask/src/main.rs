@@ -4,6 +4,7 @@ mod broker;
 mod ci;
 mod conformance;
 mod console;
+mod dist;
 mod fuzz;
 mod git;
 mod programs;
@@ -39,6 +40,8 @@ enum Xtask {
     /// Start, stop or look at a real one-node Kafka broker
     #[command(subcommand)]
     Broker(broker::Command),
+    /// Build the binary and pack it with completions, man pages, licences and a bill of materials
+    Dist(dist::Args),
     /// Prepare, tag and publish a version; nothing happens without --execute
     #[command(subcommand)]
     Release(release::Command),
@@ -54,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Bench(args) => programs::bench(&args),
         Xtask::Campaign(args) => programs::campaign(&args),
         Xtask::Broker(command) => broker::run(command),
+        Xtask::Dist(args) => dist::run(&args),
         Xtask::Release(command) => release::run(&command),
     }
 }
