@@ -14,10 +14,12 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Metadata> {
     Ok(MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec()?)
 }
 
-/// Crates that are for others.
+/// Crates that are for others, sorted.
 pub(crate) fn published(metadata: &Metadata) -> Vec<String> {
     let for_others = metadata.packages.iter().filter(|it| it.publish != Some(Vec::new()));
-    for_others.map(|it| it.name.to_string()).collect()
+    let mut names: Vec<_> = for_others.map(|it| it.name.to_string()).collect();
+    names.sort();
+    names
 }
 
 /// Members that have another version than the workspace.

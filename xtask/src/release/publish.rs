@@ -1,5 +1,6 @@
 //! `cargo xtask release publish`: packages, each built from itself alone, and then uploaded.
 
+use anyhow::Context;
 use cargo_metadata::semver::Version;
 use xshell::{Shell, cmd};
 
@@ -36,10 +37,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     // One call: later packages need the earlier ones, which no registry has yet. One folder for all of them: otherwise cargo
     // builds what they have in common, librdkafka among it, for each package anew.
     let folder = workspace::absolute(&workspace::target_dir())?.join("publish");
-    let flags: Vec<_> = chosen.iter().flat_map(|name| ["--package", name]).collect();
-    let dry = (!args.execute).then_some("--dry-run");
-    cmd!(shell, "cargo publish --locked {dry...} {flags...}").env("CARGO_TARGET_DIR", folder).run()?;
-    if !args.execute {
+    let flags: &Vec<_> = &chosen.iter().flat_map(|name| ["--package", name]).collect();
+    // What is built may run anything, so it does not see the token.
+    cmd!(shell, "cargo publish --locked --dry-run {flags...}")
+        .env("CARGO_TARGET_DIR", &folder)
+        .env_remove("CARGO_REGISTRY_TOKEN")
+        .run()?;
+    if args.execute {
+        cmd!(shell, "cargo publish --locked --no-verify {flags...}")
+            .env("CARGO_TARGET_DIR", folder)
+            .run()
+            .context("look which crates the registry has, and name those that are left with --package")?;
+    } else {
         progress("each package builds from itself alone; nothing was uploaded, --execute does it");
     }
     Ok(())
