@@ -4,7 +4,9 @@ mod broker;
 mod ci;
 mod conformance;
 mod console;
+mod dist;
 mod fuzz;
+mod git;
 mod programs;
 mod release;
 mod steps;
@@ -38,8 +40,11 @@ enum Xtask {
     /// Start, stop or look at a real one-node Kafka broker
     #[command(subcommand)]
     Broker(broker::Command),
-    /// Check that a version can be made, and show how it is published
-    Release(release::Args),
+    /// Build the binary and pack it with completions, man pages, licences and a bill of materials
+    Dist(dist::Args),
+    /// Prepare, tag and publish a version; nothing happens without --execute
+    #[command(subcommand)]
+    Release(release::Command),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -52,6 +57,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Bench(args) => programs::bench(&args),
         Xtask::Campaign(args) => programs::campaign(&args),
         Xtask::Broker(command) => broker::run(command),
-        Xtask::Release(args) => release::run(&args),
+        Xtask::Dist(args) => dist::run(&args),
+        Xtask::Release(command) => release::run(&command),
     }
 }

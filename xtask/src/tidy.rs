@@ -4,6 +4,7 @@ mod edges;
 mod files;
 mod graph;
 mod links;
+mod readme;
 
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use anyhow::bail;
 
 pub(crate) use self::edges::{Edges, TABLE};
 use crate::console::progress;
-use crate::workspace;
+use crate::{release, workspace};
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     check()?;
@@ -26,6 +27,8 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let mut findings = edges::check(TABLE, edges::RESERVED, &crates);
     findings.extend(files::check(&root)?);
     findings.extend(links::check(&root)?);
+    findings.extend(readme::check(&crates)?);
+    findings.extend(release::read_fragments(&root)?.1);
     if findings.is_empty() {
         return Ok(());
     }

@@ -19,14 +19,17 @@ const TEXT: [&str; 7] = ["rs", "toml", "md", "yml", "yaml", "json", "ndjson"];
 
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
-    if !root.join("docs/changelog.d").is_dir() {
-        findings.push("docs/changelog.d, the folder of changelog fragments, is missing".to_owned());
-    }
+    let licence = fs::read(root.join("LICENSE")).context("cannot read LICENSE")?;
     for manifest in manifests(root)? {
         let folder = manifest.parent().unwrap_or(root);
         let text =
             fs::read_to_string(&manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-        findings.extend(check_crate(&shown(root, folder), &text, folder.join("README.md").exists()));
+        let name = shown(root, folder);
+        findings.extend(check_crate(&name, &text, folder.join("README.md").exists()));
+        if name.starts_with("crates/") && fs::read(folder.join("LICENSE")).ok() != Some(licence.clone()) {
+            findings
+                .push(format!("{name} has no LICENSE for its package: `ln -s ../../LICENSE {name}/LICENSE`"));
+        }
     }
     for path in walk(root)? {
         let is_text = path.extension().and_then(OsStr::to_str).is_some_and(|it| TEXT.contains(&it));

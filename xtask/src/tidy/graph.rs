@@ -1,6 +1,6 @@
 //! Crates of the workspace and what they name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cargo_metadata::{DependencyKind, MetadataCommand};
@@ -9,6 +9,9 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Crate {
     pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    /// Whether it is for others.
+    pub(crate) published: bool,
     /// `[dependencies]` and `[build-dependencies]`, of every platform.
     pub(crate) normal: Vec<String>,
     /// `[dev-dependencies]`.
@@ -23,7 +26,13 @@ pub(crate) fn read(root: &Path) -> anyhow::Result<Vec<Crate>> {
         .exec()
         .context("cannot read the workspace with `cargo metadata`")?;
     let crates = metadata.packages.iter().map(|package| {
-        let mut found = Crate { name: package.name.to_string(), ..Crate::default() };
+        let folder = package.manifest_path.parent().map(|it| it.as_std_path().to_path_buf());
+        let mut found = Crate {
+            name: package.name.to_string(),
+            folder: folder.unwrap_or_default(),
+            published: package.publish != Some(Vec::new()),
+            ..Crate::default()
+        };
         for dependency in &package.dependencies {
             match dependency.kind {
                 DependencyKind::Development => found.dev.push(dependency.name.clone()),

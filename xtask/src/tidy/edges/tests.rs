@@ -6,7 +6,7 @@ const SMALL: &[Edges] = &[edges("bottom", &[]), edges("middle", &["bottom"]), ed
 
 fn made_up(name: &str, normal: &[&str], dev: &[&str]) -> Crate {
     let own = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
-    Crate { name: name.to_owned(), normal: own(normal), dev: own(dev) }
+    Crate { name: name.to_owned(), normal: own(normal), dev: own(dev), ..Crate::default() }
 }
 
 /// The crates of `SMALL` as they should be, with `changed` in place of its namesake or in addition.

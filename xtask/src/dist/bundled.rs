@@ -1,0 +1,129 @@
+//! C libraries that crates bring as source and build into the binary.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+/// A library, and the crate that has its source.
+#[derive(Debug)]
+pub(crate) struct Bundled {
+    /// The crate of the tree that links it.
+    pub(crate) linked_by: &'static str,
+    pub(crate) name: &'static str,
+    /// The crate with the source, which need not be the same.
+    pub(crate) source: &'static str,
+    version: VersionIn,
+    pub(crate) licence: &'static str,
+    /// Files with licence texts, in the crate with the source.
+    pub(crate) texts: &'static [&'static str],
+    /// A package URL without its version.
+    pub(crate) purl: &'static str,
+    /// Vendor and product, as vulnerability data bases name them; none where no such name is settled.
+    pub(crate) cpe: Option<&'static str>,
+}
+
+/// Where the version of a library is.
+#[derive(Debug)]
+enum VersionIn {
+    /// Behind `+` in the version of the crate with the source, and behind this.
+    Build(&'static str),
+    /// In a file of that crate, between these and a quotation mark.
+    File(&'static str, &'static str),
+}
+
+/// Each crate of the binary's tree with `links` has a line.
+pub(crate) const TABLE: &[Bundled] = &[
+    Bundled {
+        linked_by: "rdkafka-sys",
+        name: "librdkafka",
+        source: "rdkafka-sys",
+        version: VersionIn::Build(""),
+        licence: "BSD-2-Clause",
+        texts: &["librdkafka/LICENSE", "librdkafka/LICENSES.txt"],
+        purl: "pkg:github/confluentinc/librdkafka@v",
+        cpe: None,
+    },
+    Bundled {
+        linked_by: "openssl-sys",
+        name: "openssl",
+        source: "openssl-src",
+        version: VersionIn::Build(""),
+        licence: "Apache-2.0",
+        texts: &["openssl/LICENSE.txt"],
+        purl: "pkg:generic/openssl@",
+        cpe: Some("openssl:openssl"),
+    },
+    Bundled {
+        linked_by: "libz-sys",
+        name: "zlib",
+        source: "libz-sys",
+        version: VersionIn::File("src/zlib/zlib.h", "#define ZLIB_VERSION \""),
+        licence: "Zlib",
+        texts: &["src/zlib/LICENSE"],
+        purl: "pkg:generic/zlib@",
+        cpe: Some("zlib:zlib"),
+    },
+    Bundled {
+        linked_by: "zstd-sys",
+        name: "zstd",
+        source: "zstd-sys",
+        version: VersionIn::Build("zstd."),
+        licence: "BSD-3-Clause",
+        texts: &["zstd/LICENSE"],
+        purl: "pkg:generic/zstd@",
+        cpe: Some("facebook:zstandard"),
+    },
+];
+
+impl Bundled {
+    /// The version of the library, from the version and the folder of the crate with the source.
+    pub(crate) fn version(&self, of_crate: &str, folder: &Path) -> anyhow::Result<String> {
+        let found = match self.version {
+            VersionIn::Build(before) => of_crate
+                .split_once('+')
+                .and_then(|(_, build)| build.strip_prefix(before))
+                .with_context(|| format!("version {of_crate} of {} says none of {}", self.source, self.name)),
+            VersionIn::File(file, before) => {
+                let path = folder.join(file);
+                let text =
+                    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                return between(&text, before)
+                    .map(str::to_owned)
+                    .with_context(|| format!("{} says no version of {}", path.display(), self.name));
+            }
+        };
+        let found = found?;
+        if !found.starts_with(|it: char| it.is_ascii_digit()) {
+            bail!("version {of_crate} of {} says none of {}", self.source, self.name);
+        }
+        Ok(found.to_owned())
+    }
+}
+
+fn between<'text>(text: &'text str, before: &str) -> Option<&'text str> {
+    Some(text.split_once(before)?.1.split_once('"')?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{TABLE, between};
+
+    #[test]
+    fn versions_are_cut_from_those_of_the_crates() {
+        let check = |name: &str, of_crate: &str| {
+            let library = TABLE.iter().find(|it| it.name == name).unwrap();
+            library.version(of_crate, Path::new("none")).ok()
+        };
+        assert_eq!(check("librdkafka", "4.10.0+2.12.1").as_deref(), Some("2.12.1"));
+        assert_eq!(check("openssl", "300.6.1+3.6.3").as_deref(), Some("3.6.3"));
+        assert_eq!(check("zstd", "2.1.3+zstd.1.5.7").as_deref(), Some("1.5.7"));
+        assert_eq!(check("zstd", "2.1.3+1.5.7"), None);
+        assert_eq!(check("openssl", "300.6.1"), None);
+        assert_eq!(check("openssl", "300.6.1+zstd.1"), None);
+        assert_eq!(check("zlib", "1.1.31"), None);
+        assert_eq!(between("#define V \"1.3.2\"\n", "#define V \""), Some("1.3.2"));
+    }
+}
