@@ -21,6 +21,41 @@ fn help_says_what_exit_codes_mean() -> anyhow::Result<()> {
 }
 
 #[test]
+fn shells_and_man_learn_the_commands() -> anyhow::Result<()> {
+    let setup = setup()?;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = setup.execute(&["completions", shell])?;
+        ended.expect_code(0)?;
+        for text in ["ditto-connectivity", "lanes", "seek", "dry-run"] {
+            assert!(ended.stdout.contains(text), "no `{text}` for {shell} in\n{}", ended.stdout);
+        }
+    }
+    setup.execute(&["completions", "abacus"])?.expect_code(64)?;
+
+    let ended = setup.execute(&["man"])?;
+    ended.expect_code(0)?;
+    assert!(ended.stdout.contains(".TH ditto-connectivity 1"), "{}", ended.stdout);
+
+    setup.execute(&["man", "--dir", "share/man1"])?.expect_code(0)?;
+    let page = |name: &str| std::fs::read_to_string(setup.path("share/man1").join(name));
+    assert_eq!(page("ditto-connectivity.1")?, ended.stdout);
+    for (name, text) in [
+        ("ditto-connectivity-run.1", "check"),
+        ("ditto-connectivity-lanes.1", "ditto\\-connectivity\\-lanes\\-seek(1)"),
+        ("ditto-connectivity-lanes-seek.1", concat!("\"ditto-connectivity ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        assert!(page(name)?.contains(text), "no `{text}` in {name}:\n{}", page(name)?);
+    }
+
+    // A file is in the way.
+    setup.write("taken", "")?;
+    let ended = setup.execute(&["man", "--dir", "taken"])?;
+    ended.expect_code(69)?;
+    assert!(ended.stderr.contains("`taken`"), "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
 fn a_wrong_configuration_is_told_with_file_and_line() -> anyhow::Result<()> {
     let setup = setup()?;
     setup.execute(&["run", "--config", "nowhere.toml"])?.expect_code(78)?;

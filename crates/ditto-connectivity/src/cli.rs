@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::lanes::Destination;
 
@@ -29,6 +30,12 @@ pub enum Command {
     Lanes(LanesArgs),
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
+    /// Prints what a shell needs to complete this command line.
+    ///
+    /// For bash: ditto-connectivity completions bash > ~/.local/share/bash-completion/completions/ditto-connectivity
+    Completions(CompletionsArgs),
+    /// Prints the manual page, or writes the pages of all commands to a folder.
+    Man(ManArgs),
 }
 
 /// Arguments of `run`.
@@ -120,4 +127,20 @@ pub struct QuickstartArgs {
     /// Things in the fleet.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub things: u32,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command to this folder, which is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }

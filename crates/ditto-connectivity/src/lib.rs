@@ -9,6 +9,7 @@ pub mod exit;
 mod feed;
 mod grace;
 mod lanes;
+mod manual;
 mod outlet;
 mod program;
 mod publish;
@@ -20,7 +21,10 @@ mod telemetry;
 
 pub use self::{
     app::{App, AppError, Running},
-    cli::{Cli, Command, LanesArgs, LanesCommand, ListArgs, ListFormat, QuickstartArgs, RunArgs, SeekArgs},
+    cli::{
+        Cli, Command, CompletionsArgs, LanesArgs, LanesCommand, ListArgs, ListFormat, ManArgs,
+        QuickstartArgs, RunArgs, SeekArgs,
+    },
     config::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
         Variables,
