@@ -7,6 +7,7 @@ mod control;
 mod counters;
 mod driver;
 mod feed;
+mod fields;
 mod headers;
 mod hold;
 mod intake;
@@ -30,6 +31,7 @@ pub use self::{
     control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
     feed::{Feed, FeedRecord, Payload},
+    fields::SignalFields,
     hold::{Held, OnHold, Settling},
     intake::{FeedPolicy, Intake, InternalHeaders},
     lane::Lane,

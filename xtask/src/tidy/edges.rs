@@ -34,7 +34,14 @@ pub(crate) const TABLE: &[Edges] = &[
     edges("ditto-connection", &["ditto-json", "ditto-rql", "ditto-protocol", "ditto-placeholder"]),
     edges(
         "ditto-outbound",
-        &["ditto-json", "ditto-protocol", "ditto-placeholder", "ditto-authorization", "ditto-connection"],
+        &[
+            "ditto-json",
+            "ditto-rql",
+            "ditto-protocol",
+            "ditto-placeholder",
+            "ditto-authorization",
+            "ditto-connection",
+        ],
     ),
     edges(
         "ditto-connectivity",

@@ -1,13 +1,12 @@
 //! rql.ndjson: filters, alone, on things, and on signals before and after their enrichment.
 
-use std::borrow::Cow;
-use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ditto_json::{FieldSelector, JsonPointer, merge_objects};
-use ditto_protocol::{Action, Category, Limits, Signal};
-use ditto_rql::{Fields, Filter, FilterError, Pending, Placeholder, Presence, Reason, Scalar};
+use ditto_json::FieldSelector;
+use ditto_outbound::SignalFields;
+use ditto_protocol::{Limits, Signal};
+use ditto_rql::{Filter, FilterError, Pending, Reason};
 use serde_json::{Value, json};
 
 pub(super) fn run(row: &Value) -> Value {
@@ -47,100 +46,17 @@ fn on_signal(filter: &Filter, signal: &Signal, row: &Value, now: SystemTime) -> 
         Some(Ok(selector)) => Pending::of(selector.pointers()),
         Some(Err(error)) => return json!({ "error": { "code": error.code(), "status": 400 } }),
     };
-    let partial = partial_thing(signal);
-    let known = OnSignal { signal, thing: partial.clone() };
+    let known = SignalFields::new(signal);
     let candidate = filter.could_match(&known, &pending, now).is_possible();
     let mut answer = json!({ "candidate": candidate });
     if let Some(extra) = row.get("extra") {
         // It is loaded only where it is asked for.
-        let extra = selector.map(|_| extra);
-        let matches = filter.matches(&OnSignal { signal, thing: merged(signal, partial, extra) }, now);
+        let matches = match selector {
+            Some(_) => filter.matches(&known.enriched(extra), now),
+            None => filter.matches(&known, now),
+        };
         answer["match"] = (candidate && matches).into();
         answer["matchIgnoringCandidate"] = matches.into();
     }
     answer
-}
-
-/// What a signal shows of its thing: nothing, if it is no event. An event on a feature's definition shows that
-/// (docs/adr/0017).
-fn partial_thing(signal: &Signal) -> Value {
-    if let Some(thing) = signal.partial_thing() {
-        return thing;
-    }
-    if signal.category() != Category::Event || signal.resource_type() != "thing" {
-        return json!({});
-    }
-    let entity = signal.entity();
-    let mut thing = json!({
-        "thingId": entity.to_string(), "_namespace": entity.namespace(), "_revision": signal.revision(),
-    });
-    if let Some(timestamp) = signal.timestamp() {
-        thing["_modified"] = timestamp.into();
-    }
-    if signal.topic_path().action != Some(Action::Deleted)
-        && let Some(definition) = signal.value().and_then(|value| serde_json::from_str(value).ok())
-        && let Ok(pointer) = signal.path().parse::<JsonPointer>()
-    {
-        pointer.set(&mut thing, definition);
-    }
-    thing
-}
-
-/// The event wins over its enrichment (protocol.md §8).
-fn merged(signal: &Signal, mut partial: Value, extra: Option<&Value>) -> Value {
-    if let Some(extra) = extra {
-        merge_objects(&mut partial, extra);
-        if let Some(revision) = signal.revision() {
-            partial["_revision"] = revision.into();
-        }
-    }
-    partial
-}
-
-/// A thing, and the signal that is about it.
-struct OnSignal<'s> {
-    signal: &'s Signal,
-    thing: Value,
-}
-
-impl Fields for OnSignal<'_> {
-    fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-        self.thing.values(path, visit);
-    }
-
-    fn presence(&self, path: &JsonPointer) -> Presence {
-        self.thing.presence(path)
-    }
-
-    fn placeholder(&self, placeholder: &Placeholder, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) {
-        if (placeholder.prefix(), placeholder.name()) == ("feature", "id") {
-            let _ = self.signal.feature_ids().iter().try_for_each(|id| visit(id));
-        } else if let Some(value) = self.value(*placeholder) {
-            let _ = visit(&value);
-        }
-    }
-}
-
-impl OnSignal<'_> {
-    fn value(&self, placeholder: Placeholder) -> Option<Cow<'_, str>> {
-        let signal = self.signal;
-        let (topic, entity) = (signal.topic_path(), signal.entity());
-        Some(match (placeholder.prefix(), placeholder.name()) {
-            ("topic", "full") => Cow::Owned(topic.to_string()),
-            ("topic", "namespace") => Cow::Borrowed(topic.namespace),
-            ("topic", "entityName") => Cow::Borrowed(topic.name),
-            ("topic", "group") => Cow::Borrowed(topic.group.as_str()),
-            ("topic", "channel") => Cow::Borrowed(topic.channel.as_str()),
-            ("topic", "criterion") => Cow::Borrowed(topic.criterion.as_str()),
-            ("topic", "action") => Cow::Borrowed(topic.action?.as_str()),
-            ("topic", "subject") => Cow::Borrowed(topic.subject?),
-            ("topic", "action-subject") => Cow::Borrowed(topic.action_or_subject()?),
-            ("resource", "type") => Cow::Borrowed(signal.resource_type()),
-            ("resource", "path") => signal.resource_path(),
-            ("entity" | "thing", "id") => Cow::Owned(entity.to_string()),
-            ("entity" | "thing", "namespace") => Cow::Borrowed(entity.namespace()?),
-            ("entity" | "thing", "name") => Cow::Borrowed(entity.name()),
-            _ => return None,
-        })
-    }
 }

@@ -1,0 +1,128 @@
+//! What a filter asks for, answered by a signal (rql.md §6, §7).
+
+use std::ops::ControlFlow;
+
+use ditto_json::{JsonPointer, merge_objects};
+use ditto_placeholder::{Placeholder, Resolve};
+use ditto_protocol::Signal;
+use ditto_rql::{Fields, Presence, Scalar};
+use serde_json::Value;
+
+use crate::resolve::SignalValues;
+
+/// A signal as a filter sees it: its thing as far as that is known, and the values of its placeholders.
+#[derive(Debug, Clone)]
+pub struct SignalFields<'s> {
+    signal: &'s Signal,
+    thing: Value,
+}
+
+impl<'s> SignalFields<'s> {
+    /// Before its enrichment: an event with what it tells of its thing, any other signal with none.
+    pub fn new(signal: &'s Signal) -> Self {
+        Self { signal, thing: signal.filtered_thing() }
+    }
+
+    /// After its enrichment with `extra`, an object: what the signal itself tells wins (protocol.md §8).
+    #[must_use]
+    pub fn enriched(mut self, extra: &Value) -> Self {
+        merge_objects(&mut self.thing, extra);
+        if let (Some(revision), Some(members)) = (self.signal.revision(), self.thing.as_object_mut()) {
+            members.insert("_revision".to_owned(), revision.into());
+        }
+        self
+    }
+}
+
+impl Fields for SignalFields<'_> {
+    fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
+        self.thing.values(path, visit);
+    }
+
+    fn presence(&self, path: &JsonPointer) -> Presence {
+        self.thing.presence(path)
+    }
+
+    fn placeholder(
+        &self,
+        placeholder: &ditto_rql::Placeholder,
+        visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) {
+        let Some(placeholder) = value_of(*placeholder) else { return };
+        let mut flow = ControlFlow::Continue(());
+        SignalValues::new(self.signal, None).resolve_all(&placeholder, &mut |value| {
+            if flow.is_continue() {
+                flow = visit(value);
+            }
+        });
+    }
+}
+
+/// Filters and templates mean the same by the same name.
+fn value_of(placeholder: ditto_rql::Placeholder) -> Option<Placeholder> {
+    Some(match (placeholder.prefix(), placeholder.name()) {
+        ("topic", "full") => Placeholder::TopicFull,
+        ("topic", "namespace") => Placeholder::TopicNamespace,
+        ("topic", "entityName") => Placeholder::TopicEntityName,
+        ("topic", "group") => Placeholder::TopicGroup,
+        ("topic", "channel") => Placeholder::TopicChannel,
+        ("topic", "criterion") => Placeholder::TopicCriterion,
+        ("topic", "action") => Placeholder::TopicAction,
+        ("topic", "subject") => Placeholder::TopicSubject,
+        ("topic", "action-subject") => Placeholder::TopicActionSubject,
+        ("resource", "type") => Placeholder::ResourceType,
+        ("resource", "path") => Placeholder::ResourcePath,
+        ("entity", "id") => Placeholder::EntityId,
+        ("entity", "namespace") => Placeholder::EntityNamespace,
+        ("entity", "name") => Placeholder::EntityName,
+        ("thing", "id") => Placeholder::ThingId,
+        ("thing", "namespace") => Placeholder::ThingNamespace,
+        ("thing", "name") => Placeholder::ThingName,
+        ("feature", "id") => Placeholder::FeatureId,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use ditto_protocol::Limits;
+    use ditto_rql::Filter;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_placeholder_of_a_filter_has_its_value() {
+        for placeholder in ditto_rql::Placeholder::all() {
+            assert_eq!(value_of(placeholder).unwrap().to_string(), placeholder.to_string());
+        }
+    }
+
+    #[test]
+    fn a_signal_answers_with_its_thing_and_its_placeholders() {
+        let message = json!({
+            "topic": "org.acme/press-4/things/twin/events/modified", "path": "/features", "revision": 7,
+            "value": {"m": {"properties": {"rpm": 5}}, "n": {}},
+        });
+        let signal = Signal::decode(message.to_string().into(), &Limits::default()).unwrap();
+        let check = |fields: &SignalFields<'_>, filter: &str, expected: bool| {
+            let holds = filter.parse::<Filter>().unwrap().matches(fields, SystemTime::UNIX_EPOCH);
+            assert_eq!(holds, expected, "{filter}");
+        };
+        let known = SignalFields::new(&signal);
+        check(&known, "and(eq(features/m/properties/rpm,5),eq(thing:id,\"org.acme:press-4\"))", true);
+        check(&known, "eq(feature:id,\"m\")", true);
+        check(&known, "eq(feature:id,\"n\")", false);
+        check(&known, "exists(topic:subject)", false);
+        check(&known, "exists(attributes/site)", false);
+        let extra = json!({"attributes": {"site": "north"}, "_revision": 9, "features": {"m": {"properties": {"rpm": 1}}}});
+        let enriched = known.enriched(&extra);
+        check(
+            &enriched,
+            "and(eq(attributes/site,\"north\"),eq(_revision,7),eq(features/m/properties/rpm,5))",
+            true,
+        );
+    }
+}
