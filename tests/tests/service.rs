@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ditto_tests::service::{Setup, definition, event};
+use expect_test::expect;
 use serde_json::json;
 
 fn setup() -> anyhow::Result<Setup> {
@@ -80,6 +81,43 @@ fn without_a_connection_there_is_nothing_to_run() -> anyhow::Result<()> {
     let ended = setup.execute(&["run", "--config", "config.toml", "--check"])?;
     ended.expect_code(78)?;
     assert!(ended.stdout.contains("broken.json"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_check_shows_where_an_expression_is_wrong() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.feed("kind = \"ndjson\"\npath = \"-\"")?;
+    setup.connection(&definition(
+        "c",
+        "127.0.0.1:9",
+        &json!([{
+            "address": "größen/{{ thing:idd }}", "topics": ["_/_/things/twin/events?filter=gt(attribute/n,5)"],
+            "authorizationContext": ["a:b"], "headerMapping": {"token": "s3cret {{ header:a | fn:lowre() }}"},
+        }]),
+    ))?;
+    let ended = setup.execute(&["run", "--config", "config.toml", "--check"])?;
+    ended.expect_code(78)?;
+    expect![[r#"
+        connections/c.json:1:197: error at /targets/0/topics/0: `filter` is refused: invalid filter at byte 3 (line 1, column 4): there is no property `attribute/n`; did you mean `attributes/n`?; mend the filter; & and + in it are written %26 and %2B
+            gt(attribute/n,5)
+               ^
+        connections/c.json:1:304: error at /targets/0/headerMapping/token: the value is refused: invalid placeholder at byte 21: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
+            {{ header:a | fn:lowre() }}
+                          ^
+        connections/c.json:1:162: error at /targets/0/address: the address is refused: invalid placeholder at byte 12: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
+            größen/{{ thing:idd }}
+                      ^
+        no connection is open: there is nothing to run
+    "#]].assert_eq(&ended.stdout);
+    // One line for each problem, also where it is logged.
+    let ended = setup.run()?;
+    ended.expect_code(78)?;
+    assert!(
+        ended.stderr.contains("did you mean `thing:id`?") && !ended.stderr.contains("^"),
+        "{}",
+        ended.stderr
+    );
     Ok(())
 }
 

@@ -53,8 +53,11 @@ impl TryFrom<FilteredTopic> for TopicSubscription {
     type Error = TopicError;
 
     fn try_from(topic: FilteredTopic) -> Result<Self, TopicError> {
-        let filter = topic.filter().map(str::parse::<Filter>).transpose();
-        let filter = filter.map_err(|error| TopicError::new(TopicErrorKind::Filter(error), 0))?;
+        let filter = topic.filter().map(|text| {
+            let refused = |error| TopicError::new(TopicErrorKind::Filter(error), 0).in_value(text);
+            text.parse::<Filter>().map_err(refused)
+        });
+        let filter = filter.transpose()?;
         let pointers = topic.extra_fields().map(|it| it.pointers()).unwrap_or_default();
         let extra_fields = pointers.iter().map(extra_field).collect::<Result<_, _>>()?;
         Ok(Self { topic, filter, extra_fields })
@@ -63,7 +66,7 @@ impl TryFrom<FilteredTopic> for TopicSubscription {
 
 fn extra_field(pointer: &JsonPointer) -> Result<ExtraField, TopicError> {
     let text = pointer.to_string();
-    let refused = |error| TopicError::new(TopicErrorKind::Placeholder(error), 0);
+    let refused = |error| TopicError::new(TopicErrorKind::Placeholder(error), 0).in_value(&text);
     let template: Template = text.parse().map_err(refused)?;
     let constant = template.as_constant().and_then(|text| text.parse().ok());
     Ok(constant.map_or(ExtraField::Template(template), ExtraField::Pointer))

@@ -29,7 +29,7 @@ pub use self::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
         Variables,
     },
-    definitions::{BrokenFile, Definition, Definitions},
+    definitions::{BrokenFile, Definition, Definitions, Flaw},
     lanes::{Destination, DestinationError},
     program::main,
     publish::KafkaLeaf,
