@@ -1,5 +1,9 @@
 //! The program itself: arguments, configuration, exit codes. No broker is needed.
 
+mod service {
+    mod eval;
+}
+
 use std::time::Instant;
 
 use ditto_tests::service::{Setup, definition, event};

@@ -5,6 +5,7 @@ mod app;
 mod cli;
 mod config;
 mod definitions;
+mod eval;
 pub mod exit;
 mod feed;
 mod grace;
@@ -22,8 +23,9 @@ mod telemetry;
 pub use self::{
     app::{App, AppError, Running},
     cli::{
-        Cli, Command, CompletionsArgs, LanesArgs, LanesCommand, ListArgs, ListFormat, ManArgs,
-        QuickstartArgs, RunArgs, SeekArgs,
+        AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, LanesArgs, LanesCommand, ListArgs,
+        ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs, RqlArgs, RunArgs, SeekArgs,
+        TopicArgs, TriedOn,
     },
     config::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
