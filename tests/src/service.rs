@@ -102,10 +102,14 @@ impl Setup {
     /// # Errors
     /// It cannot be started.
     pub fn start(&self, args: &[&str]) -> anyhow::Result<Service> {
+        self.start_on(args, Stdio::null())
+    }
+
+    fn start_on(&self, args: &[&str], stdin: Stdio) -> anyhow::Result<Service> {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.path()).env_remove("RUST_LOG");
         let stderr = NamedTempFile::new()?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.reopen()?);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr.reopen()?);
         let mut child = command.spawn().context("cannot start the service")?;
         Ok(Service { stdout: child.stdout.take().map(collect), stderr, child })
     }
@@ -124,6 +128,14 @@ impl Setup {
     /// It cannot be started, or does not end within two minutes.
     pub fn execute(&self, args: &[&str]) -> anyhow::Result<Ended> {
         self.start(args)?.ended()
+    }
+
+    /// Runs the program to its end, with a file of the folder as stdin.
+    ///
+    /// # Errors
+    /// As [`Self::execute`]; there is no such file.
+    pub fn execute_on(&self, file: &str, args: &[&str]) -> anyhow::Result<Ended> {
+        self.start_on(args, fs::File::open(self.path(file))?.into())?.ended()
     }
 
     /// `run --config config.toml`, to its end.

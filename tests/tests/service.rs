@@ -1,8 +1,13 @@
 //! The program itself: arguments, configuration, exit codes. No broker is needed.
 
+mod service {
+    mod eval;
+}
+
 use std::time::Instant;
 
 use ditto_tests::service::{Setup, definition, event};
+use expect_test::expect;
 use serde_json::json;
 
 fn setup() -> anyhow::Result<Setup> {
@@ -18,6 +23,41 @@ fn help_says_what_exit_codes_mean() -> anyhow::Result<()> {
     }
     setup()?.execute(&["walk"])?.expect_code(64)?;
     setup()?.execute(&["run", "--confg", "x"])?.expect_code(64)
+}
+
+#[test]
+fn shells_and_man_learn_the_commands() -> anyhow::Result<()> {
+    let setup = setup()?;
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = setup.execute(&["completions", shell])?;
+        ended.expect_code(0)?;
+        for text in ["ditto-connectivity", "lanes", "seek", "dry-run"] {
+            assert!(ended.stdout.contains(text), "no `{text}` for {shell} in\n{}", ended.stdout);
+        }
+    }
+    setup.execute(&["completions", "abacus"])?.expect_code(64)?;
+
+    let ended = setup.execute(&["man"])?;
+    ended.expect_code(0)?;
+    assert!(ended.stdout.contains(".TH ditto-connectivity 1"), "{}", ended.stdout);
+
+    setup.execute(&["man", "--dir", "share/man1"])?.expect_code(0)?;
+    let page = |name: &str| std::fs::read_to_string(setup.path("share/man1").join(name));
+    assert_eq!(page("ditto-connectivity.1")?, ended.stdout);
+    for (name, text) in [
+        ("ditto-connectivity-run.1", "check"),
+        ("ditto-connectivity-lanes.1", "ditto\\-connectivity\\-lanes\\-seek(1)"),
+        ("ditto-connectivity-lanes-seek.1", concat!("\"ditto-connectivity ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        assert!(page(name)?.contains(text), "no `{text}` in {name}:\n{}", page(name)?);
+    }
+
+    // A file is in the way.
+    setup.write("taken", "")?;
+    let ended = setup.execute(&["man", "--dir", "taken"])?;
+    ended.expect_code(69)?;
+    assert!(ended.stderr.contains("`taken`"), "{}", ended.stderr);
+    Ok(())
 }
 
 #[test]
@@ -45,6 +85,43 @@ fn without_a_connection_there_is_nothing_to_run() -> anyhow::Result<()> {
     let ended = setup.execute(&["run", "--config", "config.toml", "--check"])?;
     ended.expect_code(78)?;
     assert!(ended.stdout.contains("broken.json"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[test]
+fn a_check_shows_where_an_expression_is_wrong() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.feed("kind = \"ndjson\"\npath = \"-\"")?;
+    setup.connection(&definition(
+        "c",
+        "127.0.0.1:9",
+        &json!([{
+            "address": "größen/{{ thing:idd }}", "topics": ["_/_/things/twin/events?filter=gt(attribute/n,5)"],
+            "authorizationContext": ["a:b"], "headerMapping": {"token": "s3cret {{ header:a | fn:lowre() }}"},
+        }]),
+    ))?;
+    let ended = setup.execute(&["run", "--config", "config.toml", "--check"])?;
+    ended.expect_code(78)?;
+    expect![[r#"
+        connections/c.json:1:197: error at /targets/0/topics/0: `filter` is refused: invalid filter at byte 3 (line 1, column 4): there is no property `attribute/n`; did you mean `attributes/n`?; mend the filter; & and + in it are written %26 and %2B
+            gt(attribute/n,5)
+               ^
+        connections/c.json:1:304: error at /targets/0/headerMapping/token: the value is refused: invalid placeholder at byte 21: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
+            {{ header:a | fn:lowre() }}
+                          ^
+        connections/c.json:1:162: error at /targets/0/address: the address is refused: invalid placeholder at byte 12: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
+            größen/{{ thing:idd }}
+                      ^
+        no connection is open: there is nothing to run
+    "#]].assert_eq(&ended.stdout);
+    // One line for each problem, also where it is logged.
+    let ended = setup.run()?;
+    ended.expect_code(78)?;
+    assert!(
+        ended.stderr.contains("did you mean `thing:id`?") && !ended.stderr.contains("^"),
+        "{}",
+        ended.stderr
+    );
     Ok(())
 }
 

@@ -36,7 +36,8 @@ impl Reader<'_> {
     fn find(&mut self, severity: Severity, pointer: &str, code: &'static str, reason: String, remedy: &str) {
         let pointer = format!("{}{pointer}", self.base);
         let position = (self.report.findings().len() < MAX_LOCATED).then(|| locate(self.text, &pointer));
-        self.report.push(Finding { severity, pointer, position, code, reason, remedy: remedy.to_owned() });
+        let remedy = remedy.to_owned();
+        self.report.push(Finding { severity, pointer, position, code, reason, remedy, excerpt: None });
     }
 
     pub(crate) fn error(
@@ -47,6 +48,19 @@ impl Reader<'_> {
         remedy: &str,
     ) {
         self.find(Severity::Error, pointer, code, reason.into(), remedy);
+    }
+
+    /// An error in an expression, which is shown with the place of the mistake, if it has one.
+    pub(crate) fn error_in(
+        &mut self,
+        excerpt: Option<String>,
+        pointer: &str,
+        code: &'static str,
+        reason: String,
+        remedy: &str,
+    ) {
+        self.error(pointer, code, reason, remedy);
+        self.report.show_last(excerpt);
     }
 
     fn warning(&mut self, pointer: &str, reason: impl Into<String>, remedy: &str) {
@@ -148,6 +162,7 @@ pub(crate) fn connection(text: &str) -> Result<Connection, ValidationReport> {
                 code: JSON_INVALID,
                 reason: format!("this is no json: {error}"),
                 remedy: "mend the syntax at this place".to_owned(),
+                excerpt: None,
             });
             return Err(reader.report);
         }

@@ -35,11 +35,20 @@ pub struct Finding {
     pub reason: String,
     /// What to do about it.
     pub remedy: String,
+    /// Of a mistake in an expression: where it is, as two lines, the second with a caret. `Display` leaves it out.
+    pub excerpt: Option<String>,
 }
 
 impl ValidationReport {
     pub(crate) fn push(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// Where in its expression the last mistake is.
+    pub(crate) fn show_last(&mut self, excerpt: Option<String>) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.excerpt = excerpt;
+        }
     }
 
     /// The findings in the order of the definition's checks.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ditto_json::JsonPointer;
-use ditto_placeholder::Template;
+use ditto_placeholder::{Template, TemplateError};
 use ditto_protocol::TargetTopic;
 use ditto_rql::Filter;
 
@@ -58,20 +58,31 @@ impl TryFrom<FilteredTopic> for TopicSubscription {
     type Error = TopicError;
 
     fn try_from(topic: FilteredTopic) -> Result<Self, TopicError> {
-        let filter = topic.filter().map(str::parse::<Filter>).transpose();
-        let filter = filter.map_err(|error| TopicError::new(TopicErrorKind::Filter(error), 0))?;
+        let filter = topic.filter().map(|text| {
+            let refused = |error| TopicError::new(TopicErrorKind::Filter(error), 0).in_value(text);
+            text.parse::<Filter>().map_err(refused)
+        });
+        let filter = filter.transpose()?;
         let pointers = topic.extra_fields().map(|it| it.pointers()).unwrap_or_default();
-        let extra_fields = pointers.iter().map(extra_field).collect::<Result<_, _>>()?;
+        let extra_fields = pointers.iter().map(|pointer| {
+            let refused =
+                |error| TopicError::new(TopicErrorKind::Placeholder(error), 0).in_value(&pointer.to_string());
+            ExtraField::try_from(pointer).map_err(refused)
+        });
+        let extra_fields = extra_fields.collect::<Result<_, _>>()?;
         Ok(Self { topic, filter, extra_fields })
     }
 }
 
-fn extra_field(pointer: &JsonPointer) -> Result<ExtraField, TopicError> {
-    let text = pointer.to_string();
-    let refused = |error| TopicError::new(TopicErrorKind::Placeholder(error), 0);
-    let template: Template = text.parse().map_err(refused)?;
-    let constant = template.as_constant().and_then(|text| text.parse().ok());
-    Ok(constant.map_or(ExtraField::Template(template), ExtraField::Pointer))
+impl TryFrom<&JsonPointer> for ExtraField {
+    type Error = TemplateError;
+
+    /// A place as a selector has it, whose placeholders are not read yet.
+    fn try_from(pointer: &JsonPointer) -> Result<Self, TemplateError> {
+        let template: Template = pointer.to_string().parse()?;
+        let constant = template.as_constant().and_then(|text| text.parse().ok());
+        Ok(constant.map_or(Self::Template(template), Self::Pointer))
+    }
 }
 
 impl FromStr for TopicSubscription {

@@ -27,6 +27,8 @@ pub struct FilteredTopic {
 pub struct TopicError {
     kind: TopicErrorKind,
     at: usize,
+    /// The decoded text that the mistake has its place in, if that is not the topic.
+    value: Option<Box<str>>,
 }
 
 /// What is wrong with a topic of a target.
@@ -60,7 +62,12 @@ pub enum TopicErrorKind {
 
 impl TopicError {
     pub(crate) fn new(kind: TopicErrorKind, at: usize) -> Self {
-        Self { kind, at }
+        Self { kind, at, value: None }
+    }
+
+    /// A mistake that has its place in `value`.
+    pub(crate) fn in_value(self, value: &str) -> Self {
+        Self { value: Some(value.into()), ..self }
     }
 
     /// What is wrong.
@@ -72,6 +79,20 @@ impl TopicError {
     /// those have places of their own.
     pub fn at(&self) -> usize {
         self.at
+    }
+
+    /// Byte offset of the mistake, and the text that it is in: the topic, or of a filter or extra fields the decoded value.
+    pub fn place<'e>(&'e self, topic: &'e str) -> (usize, &'e str) {
+        let at = match &self.kind {
+            TopicErrorKind::ExtraFields(error) => error.at(),
+            TopicErrorKind::Placeholder(error) => error.at(),
+            TopicErrorKind::Filter(error) => error.at(),
+            _ => self.at,
+        };
+        match self.value.as_deref() {
+            Some(value) => (at, value),
+            None => (self.at, topic),
+        }
     }
 
     /// What to do about it.
@@ -154,7 +175,8 @@ impl FromStr for FilteredTopic {
                 "extraFields" if !value.is_empty() => {
                     let selector = value
                         .parse()
-                        .map_err(|error| TopicError::new(TopicErrorKind::ExtraFields(error), value_at))?;
+                        .map_err(|error| TopicError::new(TopicErrorKind::ExtraFields(error), value_at))
+                        .map_err(|error| error.in_value(&value))?;
                     parsed.extra_fields = Some(selector).filter(|_| !topic.is_announcement());
                 }
                 _ => {}

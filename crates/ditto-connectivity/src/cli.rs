@@ -1,15 +1,22 @@
 //! The command line.
 
+mod eval;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::lanes::Destination;
+
+pub use self::eval::{
+    AddressArgs, EvalArgs, EvalCommand, PlaceholderArgs, PlaceholderScope, RqlArgs, TopicArgs, TriedOn,
+};
 
 /// Publishes the signals of Eclipse Ditto to Apache Kafka.
 ///
 /// Exit codes: 0 ended as asked; 1 signals failed, or the quickstart got other records than due; 64 wrong usage;
-/// 69 a file, a client or a lane is not available; 70 a bug; 78 wrong configuration; 130 ended at once by a second signal.
+/// 65 an expression, signal or thing to try is wrong; 69 a file, a client or a lane is not available; 70 a bug; 78 wrong configuration; 130 ended at once by a second signal.
 #[derive(Debug, Parser)]
 #[command(name = "ditto-connectivity", version)]
 pub struct Cli {
@@ -27,8 +34,16 @@ pub enum Command {
     Run(RunArgs),
     /// Looks at where the lanes stand in the feed, or moves them.
     Lanes(LanesArgs),
+    /// Tries an expression of a definition: a filter, a template, an address or a topic.
+    Eval(EvalArgs),
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
+    /// Prints what a shell needs to complete this command line.
+    ///
+    /// For bash: ditto-connectivity completions bash > ~/.local/share/bash-completion/completions/ditto-connectivity
+    Completions(CompletionsArgs),
+    /// Prints the manual page, or writes the pages of all commands to a folder.
+    Man(ManArgs),
 }
 
 /// Arguments of `run`.
@@ -69,16 +84,16 @@ pub struct ListArgs {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// For people, or a JSON object a line.
-    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
-    pub format: ListFormat,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
 }
 
-/// How lanes are printed.
+/// How a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// A table for each lane.
+pub enum OutputFormat {
+    /// For people.
     Text,
-    /// One object a line for each lane and partition.
+    /// One JSON object a line.
     Json,
 }
 
@@ -120,4 +135,20 @@ pub struct QuickstartArgs {
     /// Things in the fleet.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub things: u32,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for each command to this folder, which is made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }

@@ -1,8 +1,9 @@
 //! Connection definitions in a folder.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ditto_connection::{Connection, ConnectionStatus};
+use ditto_connection::{Connection, ConnectionStatus, Finding};
 
 /// What a folder holds: connections to run, and files that cannot be used.
 #[derive(Debug, Default)]
@@ -27,8 +28,17 @@ pub struct Definition {
 pub struct BrokenFile {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it, one line each, with position.
-    pub findings: Vec<String>,
+    /// What is wrong with it.
+    pub findings: Vec<Flaw>,
+}
+
+/// What is wrong with a file. `Display` says it in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// With its position, if it has one.
+    pub text: String,
+    /// Of a mistake in an expression: where it is, as two lines, the second with a caret.
+    pub excerpt: Option<String>,
 }
 
 impl Definitions {
@@ -56,7 +66,7 @@ impl Definitions {
         match self.connections.iter().find(|known| known.connection.id() == connection.id()) {
             Some(known) => {
                 let finding = format!("id `{}` is that of {} already", connection.id(), known.file.display());
-                self.broken.push(BrokenFile { file, findings: vec![finding] });
+                self.broken.push(BrokenFile { file, findings: vec![finding.into()] });
             }
             None => self.connections.push(Definition { file, connection }),
         }
@@ -69,10 +79,23 @@ impl Definitions {
     }
 }
 
-fn read(file: &Path) -> Result<Connection, Vec<String>> {
-    let bytes = std::fs::read(file).map_err(|error| vec![format!("cannot be read: {error}")])?;
-    let text = String::from_utf8(bytes).map_err(|error| vec![format!("is not utf-8: {error}")])?;
-    Connection::from_json(&text).map_err(|report| report.findings().iter().map(ToString::to_string).collect())
+impl From<String> for Flaw {
+    fn from(text: String) -> Self {
+        Self { text, excerpt: None }
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn read(file: &Path) -> Result<Connection, Vec<Flaw>> {
+    let bytes = std::fs::read(file).map_err(|error| vec![format!("cannot be read: {error}").into()])?;
+    let text = String::from_utf8(bytes).map_err(|error| vec![format!("is not utf-8: {error}").into()])?;
+    let flaw = |finding: &Finding| Flaw { text: finding.to_string(), excerpt: finding.excerpt.clone() };
+    Connection::from_json(&text).map_err(|report| report.findings().iter().map(flaw).collect())
 }
 
 #[cfg(test)]
@@ -100,7 +123,7 @@ mod tests {
         let broken: Vec<_> = definitions
             .broken
             .iter()
-            .map(|it| (it.file.file_name().unwrap().to_str().unwrap(), &*it.findings[0]))
+            .map(|it| (it.file.file_name().unwrap().to_str().unwrap(), &*it.findings[0].text))
             .collect();
         let [(two, address), (three, syntax), (four, twice)] = broken.as_slice() else {
             panic!("{broken:?}")

@@ -6,6 +6,8 @@ pub const OK: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
+/// What `eval` was given is wrong: the expression, a signal or a thing. What an expression gives is an answer, whatever it is.
+pub const DATA: u8 = 65;
 /// Something that is needed is not available: a file, a client.
 pub const UNAVAILABLE: u8 = 69;
 /// A bug.

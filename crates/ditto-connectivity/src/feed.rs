@@ -6,5 +6,6 @@ mod ndjson;
 
 pub(crate) use self::{
     kafka::KafkaFeed,
-    ndjson::{NdjsonFeed, open_input},
+    lines::{Line, read_line},
+    ndjson::{NdjsonFeed, open_input, record},
 };

@@ -7,7 +7,7 @@ use ditto_kafka::{ClientError, Group, GroupError, GroupErrorKind, GroupPosition,
 
 pub use self::destination::{Destination, DestinationError};
 use self::show::{Shown, show_json, show_seek, show_text};
-use crate::cli::{LanesCommand, ListArgs, ListFormat, SeekArgs};
+use crate::cli::{LanesCommand, ListArgs, OutputFormat, SeekArgs};
 use crate::config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig};
 use crate::definitions::Definitions;
 use crate::exit;
@@ -107,8 +107,8 @@ fn list(args: &ListArgs) -> Result<(), LanesError> {
         let members = show::Members::of(&feed, &group).map_err(of_lane)?;
         let shown = Shown { lane, members: &members, positions: &positions };
         match args.format {
-            ListFormat::Text => show_text(&shown, at == 0),
-            ListFormat::Json => show_json(&shown),
+            OutputFormat::Text => show_text(&shown, at == 0),
+            OutputFormat::Json => show_json(&shown),
         }
     }
     Ok(())

@@ -5,10 +5,12 @@ mod app;
 mod cli;
 mod config;
 mod definitions;
+mod eval;
 pub mod exit;
 mod feed;
 mod grace;
 mod lanes;
+mod manual;
 mod outlet;
 mod program;
 mod publish;
@@ -20,12 +22,16 @@ mod telemetry;
 
 pub use self::{
     app::{App, AppError, Running},
-    cli::{Cli, Command, LanesArgs, LanesCommand, ListArgs, ListFormat, QuickstartArgs, RunArgs, SeekArgs},
+    cli::{
+        AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, LanesArgs, LanesCommand, ListArgs,
+        ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs, RqlArgs, RunArgs, SeekArgs,
+        TopicArgs, TriedOn,
+    },
     config::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
         Variables,
     },
-    definitions::{BrokenFile, Definition, Definitions},
+    definitions::{BrokenFile, Definition, Definitions, Flaw},
     lanes::{Destination, DestinationError},
     program::main,
     publish::KafkaLeaf,

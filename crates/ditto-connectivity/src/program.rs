@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::{exit, lanes, quickstart, run};
+use crate::{eval, exit, lanes, manual, quickstart, run};
 
 /// The program: takes its arguments from the process and does what they say.
 pub fn main() -> ExitCode {
@@ -20,6 +20,9 @@ pub fn main() -> ExitCode {
     ExitCode::from(match cli.command {
         Command::Run(args) => run::run(args),
         Command::Lanes(args) => lanes::run(args.command),
+        Command::Eval(args) => eval::run(args.command),
         Command::Quickstart(args) => quickstart::quickstart(args),
+        Command::Completions(args) => manual::completions(args.shell),
+        Command::Man(args) => manual::man(&args),
     })
 }

@@ -134,6 +134,9 @@ fn check(config: &Config) -> u8 {
     for broken in &definitions.broken {
         for finding in &broken.findings {
             println!("{}:{finding}", broken.file.display());
+            for line in finding.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+                println!("    {line}");
+            }
         }
     }
     if definitions.open().next().is_none() {

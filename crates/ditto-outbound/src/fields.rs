@@ -1,14 +1,17 @@
-//! What filters see of a signal and its thing (rql.md §7).
+//! What a filter asks for, answered by a signal (rql.md §6, §7).
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use ditto_json::{JsonPointer, merge_objects};
-use ditto_protocol::{Action, Category, Signal};
-use ditto_rql::{Fields, Placeholder, Presence, Scalar};
-use serde_json::{Value, json};
+use ditto_placeholder::{Placeholder, Resolve};
+use ditto_protocol::Signal;
+use ditto_rql::{Fields, Presence, Scalar};
+use serde_json::Value;
 
-/// What a signal shows of its thing, and the signal itself as the placeholders of filters know it.
+use crate::resolve::SignalValues;
+
+/// A signal as a filter sees it: its thing as far as that is known, and the values of its placeholders.
 #[derive(Debug, Clone)]
 pub struct SignalFields<'s> {
     signal: &'s Signal,
@@ -16,55 +19,25 @@ pub struct SignalFields<'s> {
 }
 
 impl<'s> SignalFields<'s> {
-    /// Before the enrichment: what an event changes, and nothing of other signals.
+    /// Before its enrichment: an event with what it tells of its thing, any other signal with none.
     pub fn new(signal: &'s Signal) -> Self {
-        Self { signal, thing: Cow::Owned(shown_thing(signal)) }
+        Self { signal, thing: Cow::Owned(signal.filtered_thing()) }
     }
 
-    pub(crate) fn of_shown(signal: &'s Signal, thing: &'s Value) -> Self {
+    /// The same, with a thing that was made before.
+    pub(crate) fn of_thing(signal: &'s Signal, thing: &'s Value) -> Self {
         Self { signal, thing: Cow::Borrowed(thing) }
     }
 
-    /// After the enrichment with fields of the thing. What the event says wins over them (protocol.md §8).
+    /// After its enrichment with `extra`, an object: what the signal itself tells wins (protocol.md §8).
     #[must_use]
     pub fn enriched(&self, extra: &Value) -> Self {
         let mut thing = self.thing.clone().into_owned();
         merge_objects(&mut thing, extra);
-        if let Some(revision) = self.signal.revision() {
-            put(&mut thing, "_revision", revision);
+        if let (Some(revision), Some(members)) = (self.signal.revision(), thing.as_object_mut()) {
+            members.insert("_revision".to_owned(), revision.into());
         }
         Self { signal: self.signal, thing: Cow::Owned(thing) }
-    }
-}
-
-/// What a signal shows of its thing: nothing, if it is no event. An event on a feature's definition shows that
-/// (docs/adr/0017).
-pub(crate) fn shown_thing(signal: &Signal) -> Value {
-    if let Some(thing) = signal.partial_thing() {
-        return thing;
-    }
-    if signal.category() != Category::Event || signal.resource_type() != "thing" {
-        return json!({});
-    }
-    let entity = signal.entity();
-    let mut thing = json!({
-        "thingId": entity.to_string(), "_namespace": entity.namespace(), "_revision": signal.revision(),
-    });
-    if let Some(timestamp) = signal.timestamp() {
-        put(&mut thing, "_modified", timestamp);
-    }
-    if signal.topic_path().action != Some(Action::Deleted)
-        && let Some(definition) = signal.value().and_then(|value| serde_json::from_str(value).ok())
-        && let Ok(pointer) = signal.path().parse::<JsonPointer>()
-    {
-        pointer.set(&mut thing, definition);
-    }
-    thing
-}
-
-fn put(thing: &mut Value, name: &str, value: impl Into<Value>) {
-    if let Value::Object(members) = thing {
-        members.insert(name.to_owned(), value.into());
     }
 }
 
@@ -77,35 +50,86 @@ impl Fields for SignalFields<'_> {
         self.thing.presence(path)
     }
 
-    fn placeholder(&self, placeholder: &Placeholder, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) {
-        if (placeholder.prefix(), placeholder.name()) == ("feature", "id") {
-            let _ = self.signal.feature_ids().iter().try_for_each(|id| visit(id));
-        } else if let Some(value) = self.value(*placeholder) {
-            let _ = visit(&value);
-        }
+    fn placeholder(
+        &self,
+        placeholder: &ditto_rql::Placeholder,
+        visit: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) {
+        let Some(placeholder) = value_of(*placeholder) else { return };
+        let mut flow = ControlFlow::Continue(());
+        SignalValues::new(self.signal, None).resolve_all(&placeholder, &mut |value| {
+            if flow.is_continue() {
+                flow = visit(value);
+            }
+        });
     }
 }
 
-impl SignalFields<'_> {
-    fn value(&self, placeholder: Placeholder) -> Option<Cow<'_, str>> {
-        let signal = self.signal;
-        let (topic, entity) = (signal.topic_path(), signal.entity());
-        Some(match (placeholder.prefix(), placeholder.name()) {
-            ("topic", "full") => Cow::Owned(topic.to_string()),
-            ("topic", "namespace") => Cow::Borrowed(topic.namespace),
-            ("topic", "entityName") => Cow::Borrowed(topic.name),
-            ("topic", "group") => Cow::Borrowed(topic.group.as_str()),
-            ("topic", "channel") => Cow::Borrowed(topic.channel.as_str()),
-            ("topic", "criterion") => Cow::Borrowed(topic.criterion.as_str()),
-            ("topic", "action") => Cow::Borrowed(topic.action?.as_str()),
-            ("topic", "subject") => Cow::Borrowed(topic.subject?),
-            ("topic", "action-subject") => Cow::Borrowed(topic.action_or_subject()?),
-            ("resource", "type") => Cow::Borrowed(signal.resource_type()),
-            ("resource", "path") => signal.resource_path(),
-            ("entity" | "thing", "id") => Cow::Owned(entity.to_string()),
-            ("entity" | "thing", "namespace") => Cow::Borrowed(entity.namespace()?),
-            ("entity" | "thing", "name") => Cow::Borrowed(entity.name()),
-            _ => return None,
-        })
+/// Filters and templates mean the same by the same name.
+fn value_of(placeholder: ditto_rql::Placeholder) -> Option<Placeholder> {
+    Some(match (placeholder.prefix(), placeholder.name()) {
+        ("topic", "full") => Placeholder::TopicFull,
+        ("topic", "namespace") => Placeholder::TopicNamespace,
+        ("topic", "entityName") => Placeholder::TopicEntityName,
+        ("topic", "group") => Placeholder::TopicGroup,
+        ("topic", "channel") => Placeholder::TopicChannel,
+        ("topic", "criterion") => Placeholder::TopicCriterion,
+        ("topic", "action") => Placeholder::TopicAction,
+        ("topic", "subject") => Placeholder::TopicSubject,
+        ("topic", "action-subject") => Placeholder::TopicActionSubject,
+        ("resource", "type") => Placeholder::ResourceType,
+        ("resource", "path") => Placeholder::ResourcePath,
+        ("entity", "id") => Placeholder::EntityId,
+        ("entity", "namespace") => Placeholder::EntityNamespace,
+        ("entity", "name") => Placeholder::EntityName,
+        ("thing", "id") => Placeholder::ThingId,
+        ("thing", "namespace") => Placeholder::ThingNamespace,
+        ("thing", "name") => Placeholder::ThingName,
+        ("feature", "id") => Placeholder::FeatureId,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use ditto_protocol::Limits;
+    use ditto_rql::Filter;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_placeholder_of_a_filter_has_its_value() {
+        for placeholder in ditto_rql::Placeholder::all() {
+            assert_eq!(value_of(placeholder).unwrap().to_string(), placeholder.to_string());
+        }
+    }
+
+    #[test]
+    fn a_signal_answers_with_its_thing_and_its_placeholders() {
+        let message = json!({
+            "topic": "org.acme/press-4/things/twin/events/modified", "path": "/features", "revision": 7,
+            "value": {"m": {"properties": {"rpm": 5}}, "n": {}},
+        });
+        let signal = Signal::decode(message.to_string().into(), &Limits::default()).unwrap();
+        let check = |fields: &SignalFields<'_>, filter: &str, expected: bool| {
+            let holds = filter.parse::<Filter>().unwrap().matches(fields, SystemTime::UNIX_EPOCH);
+            assert_eq!(holds, expected, "{filter}");
+        };
+        let known = SignalFields::new(&signal);
+        check(&known, "and(eq(features/m/properties/rpm,5),eq(thing:id,\"org.acme:press-4\"))", true);
+        check(&known, "eq(feature:id,\"m\")", true);
+        check(&known, "eq(feature:id,\"n\")", false);
+        check(&known, "exists(topic:subject)", false);
+        check(&known, "exists(attributes/site)", false);
+        let extra = json!({"attributes": {"site": "north"}, "_revision": 9, "features": {"m": {"properties": {"rpm": 1}}}});
+        let enriched = known.enriched(&extra);
+        check(
+            &enriched,
+            "and(eq(attributes/site,\"north\"),eq(_revision,7),eq(features/m/properties/rpm,5))",
+            true,
+        );
     }
 }

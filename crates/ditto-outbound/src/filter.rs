@@ -32,7 +32,7 @@ impl Stage<Authorized> for Filter {
 /// The extra fields that go with the signal.
 fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Result<Option<String>, Halt> {
     let routed = signal.get();
-    let fields = SignalFields::of_shown(routed.signal(), routed.shown_thing());
+    let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
     let now = SystemTime::now();
     let Some(candidates) = target.topics().candidates(routed.signal(), &fields, now) else {
         return Err(Halt::Drop(DropReason::Filtered));
@@ -56,7 +56,7 @@ pub(crate) fn needs_thing(signal: &Readable<Arc<RoutedSignal>>, target: &Compile
         return false;
     }
     let routed = signal.get();
-    let fields = SignalFields::of_shown(routed.signal(), routed.shown_thing());
+    let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
     let candidates = target.topics().candidates(routed.signal(), &fields, SystemTime::now());
     candidates.is_some_and(|candidates| candidates.need_thing(&Values { signal: routed, target }))
 }

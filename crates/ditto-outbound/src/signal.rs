@@ -10,7 +10,6 @@ use ditto_protocol::{Category, EntityKind, Signal};
 use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::fields::shown_thing;
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
@@ -85,7 +84,7 @@ impl RoutedSignal {
 
     /// What it shows of its thing.
     pub(crate) fn shown_thing(&self) -> &Value {
-        self.shown_thing.get_or_init(|| shown_thing(&self.signal))
+        self.shown_thing.get_or_init(|| self.signal.filtered_thing())
     }
 
     /// The same signal with fields of its thing, as JSON text.

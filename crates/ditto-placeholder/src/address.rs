@@ -1,13 +1,18 @@
 //! The address of a Kafka target (connection-model.md §8, placeholders.md §7).
 
+mod outline;
+
 use std::fmt;
 use std::str::FromStr;
 
 use crate::ast::Part;
+use crate::caret::caret;
 use crate::error::{FunctionError, TemplateError};
 use crate::placeholder::Placeholder;
 use crate::resolve::{Resolution, Resolve};
 use crate::template::Template;
+
+pub use self::outline::AddressOutline;
 
 /// A target's address as it is configured: `topic`, `topic/key` or `topic#partition`, with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,6 +56,25 @@ pub enum AddressError {
 }
 
 impl AddressError {
+    /// Byte offset of the mistake in `text`, the address or what it was resolved to.
+    pub fn at(&self, text: &str) -> usize {
+        let find = |what: &str| text.find(what).unwrap_or_default();
+        match self {
+            Self::Template(error) => error.at(),
+            Self::Function(error) => error.function().map_or(0, |name| find(&format!("fn:{name}("))),
+            // Without a pipeline it would have a value.
+            Self::Unresolved => find("{{"),
+            Self::Topic(_) => outline::misfit_in_topic(text),
+            Self::Partition(_) => outline::separator(text).map_or(0, |at| at + 1),
+            Self::Empty(..) => text.len(),
+        }
+    }
+
+    /// The place in `text`, as [`caret`](caret()) shows it.
+    pub fn caret(&self, text: &str) -> String {
+        caret(text, self.at(text))
+    }
+
     /// The reference's error code.
     pub fn code(&self) -> &'static str {
         "connectivity:connection.configuration.invalid"
@@ -186,9 +210,12 @@ fn number(text: &str) -> Option<i32> {
 }
 
 fn is_topic(text: &str) -> bool {
-    (1..=249).contains(&text.len())
-        && !matches!(text, "." | "..")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+    (1..=249).contains(&text.len()) && !matches!(text, "." | "..") && text.chars().all(is_of_topic)
+}
+
+/// Whether a topic may have it in its name.
+fn is_of_topic(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 #[cfg(test)]

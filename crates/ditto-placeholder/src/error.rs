@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::caret::caret;
 use crate::function::{FunctionName, Signature};
 use crate::grammar::{MAX_FUNCTIONS, MAX_LENGTH, MAX_NESTING};
 use crate::placeholder::{Placeholder, Scope};
@@ -156,19 +157,9 @@ impl TemplateError {
         }
     }
 
-    /// The place in `text`, the text that was refused, with a caret below it: two lines. Of a long text only the
-    /// surroundings are shown; what does not print is shown as a blank.
+    /// The place in `text`, the text that was refused, as [`caret`](caret()) shows it.
     pub fn caret(&self, text: &str) -> String {
-        /// Characters shown on each side.
-        const AROUND: usize = 40;
-        let (before, after) = text.split_at_checked(self.at).unwrap_or((text, ""));
-        let skipped = before.chars().count().saturating_sub(AROUND);
-        let line = |text: &mut dyn Iterator<Item = char>| -> String {
-            text.map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c }).collect()
-        };
-        let before = line(&mut before.chars().skip(skipped));
-        let shown = line(&mut after.chars().take(AROUND));
-        format!("{before}{shown}\n{}^", " ".repeat(before.chars().count()))
+        caret(text, self.at)
     }
 }
 

@@ -96,6 +96,18 @@ impl Program {
     /// # Errors
     /// A function that fails, or gives too much.
     pub(crate) fn run(&self, values: &dyn Resolve) -> Result<Value, FunctionError> {
+        self.watched(values, &mut |_: &Value| {})
+    }
+
+    /// Runs it; `watch` sees what it begins with, and what each function gives.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) fn watched(
+        &self,
+        values: &dyn Resolve,
+        watch: &mut impl FnMut(&Value),
+    ) -> Result<Value, FunctionError> {
         let mut value = match &self.head {
             Some(placeholder) => {
                 let mut texts = Vec::new();
@@ -105,6 +117,7 @@ impl Program {
             }
             None => Value::Unresolved,
         };
+        watch(&value);
         for step in &self.steps {
             value = match step {
                 Step::Function(name, function) => function
@@ -113,6 +126,7 @@ impl Program {
                     .map_err(|failure| failure.of(*name))?,
                 Step::NoValue => Value::Unresolved,
             };
+            watch(&value);
         }
         Ok(value)
     }

@@ -2,8 +2,10 @@
 
 mod address;
 mod ast;
+mod caret;
 mod error;
 mod eval;
+mod explain;
 mod function;
 mod grammar;
 mod placeholder;
@@ -13,8 +15,10 @@ mod time;
 mod value;
 
 pub use self::{
-    address::{AddressError, KafkaAddress, ResolvedAddress},
+    address::{AddressError, AddressOutline, KafkaAddress, ResolvedAddress},
+    caret::caret,
     error::{FunctionError, FunctionErrorKind, TemplateError, TemplateErrorKind},
+    explain::{ExplainedPipeline, ExplainedStep, Explanation},
     placeholder::{Placeholder, Scope},
     resolve::{Resolution, Resolve},
     template::Template,

@@ -19,13 +19,24 @@ impl Resolve for Always<'_> {
     }
 }
 
-/// What is printed reads back. Whatever the placeholders say (the input after its first line), a record goes to a legal
-/// topic, and where the topic is fixed, to that one.
+/// What is printed reads back, its parts are all of it, and a mistake has a place. Whatever the placeholders say (the input
+/// after its first line), a record goes to a legal topic, and where the topic is fixed, to that one.
 pub(crate) fn address(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (address, value) = text.split_once('\n').unwrap_or((text, "x"));
     resolved(text);
-    let Ok(address) = address.parse::<KafkaAddress>() else { return };
+    let written = address;
+    let address = match written.parse::<KafkaAddress>() {
+        Ok(address) => address,
+        Err(error) => return assert_eq!(error.caret(written).lines().count(), 2, "{error}"),
+    };
+    let outline = address.outline();
+    let parts = [Some(outline.topic.as_str()), outline.key.as_deref(), outline.partition.as_deref()];
+    let separators = usize::from(outline.key.is_some() || outline.partition.is_some());
+    assert_eq!(
+        parts.iter().flatten().map(|part| part.len()).sum::<usize>() + separators,
+        address.to_string().len()
+    );
     assert_eq!(address.to_string().parse(), Ok(address.clone()));
     let values = Always(&[value]);
     let (mut out, mut key) = (String::new(), String::new());

@@ -13,6 +13,18 @@ impl Signal {
     /// What an event tells of its thing; `None` for other signals, and for events on a feature's definition, from which
     /// the reference derives nothing.
     pub fn partial_thing(&self) -> Option<Value> {
+        let is_definition = matches!(self.subject(), Subject::Thing(ThingResource::FeatureDefinition));
+        let is_hidden = is_definition && self.topic_path().action != Some(Action::Merged);
+        if is_hidden { None } else { self.told_thing() }
+    }
+
+    /// What a filter sees of its thing: what an event tells, one on a feature's definition too (docs/adr/0017 of the project). Of
+    /// other signals it sees an object without members.
+    pub fn filtered_thing(&self) -> Value {
+        self.told_thing().unwrap_or_else(|| Value::Object(Map::new()))
+    }
+
+    fn told_thing(&self) -> Option<Value> {
         let Subject::Thing(resource) = self.subject() else { return None };
         if self.category() != Category::Event {
             return None;
@@ -46,7 +58,6 @@ impl Signal {
                     (_, base) => Some(base),
                 }
             }
-            (_, ThingResource::FeatureDefinition) => None,
             (Action::Deleted, _) => {
                 stamp(&mut base);
                 Some(base)
@@ -141,6 +152,31 @@ mod tests {
             Some(json!({"thingId": "a:b", "_namespace": "a", "_revision": 3,
                 "_modified": "2024-05-06T07:08:09.500Z", "attributes": {}}))
         );
+    }
+
+    #[test]
+    fn filters_see_definitions_of_features() {
+        let event = |action: &str, value: Value| {
+            decode(
+                json!({"topic": format!("a/b/things/twin/events/{action}"), "path": "/features/f/definition",
+                "revision": 3, "value": value}),
+            )
+        };
+        let shown = |members: Value| {
+            let mut thing = json!({"thingId": "a:b", "_namespace": "a", "_revision": 3});
+            thing.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            thing
+        };
+        let definition = json!({"features": {"f": {"definition": ["x:y:1"]}}});
+        let modified = event("modified", json!(["x:y:1"]));
+        assert_eq!((modified.partial_thing(), modified.filtered_thing()), (None, shown(definition)));
+        let deleted =
+            decode(json!({"topic": "a/b/things/twin/events/deleted", "path": "/features/f/definition",
+            "revision": 3}));
+        assert_eq!((deleted.partial_thing(), deleted.filtered_thing()), (None, shown(json!({}))));
+        let command =
+            decode(json!({"topic": "a/b/things/live/commands/modify", "path": "/attributes/n", "value": 1}));
+        assert_eq!((command.partial_thing(), command.filtered_thing()), (None, json!({})));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) const TABLE: &[Edges] = &[
         "ditto-connectivity",
         &[
             "ditto-json",
+            "ditto-rql",
             "ditto-protocol",
             "ditto-placeholder",
             "ditto-authorization",

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ditto_placeholder::{AddressError, KafkaAddress, Template};
+use ditto_placeholder::{AddressError, KafkaAddress, Template, TemplateError, caret};
 use ditto_protocol::{AckLabel, ConnectionId, TargetTopic};
 use serde_json::{Map, Value};
 
@@ -109,7 +109,8 @@ impl Reader<'_> {
                     AddressError::Unresolved => "add a function such as fn:default('other') at the end",
                     _ => "write topic, topic/key or topic#partition",
                 };
-                self.error(&pointer, error.code(), format!("the address is refused: {error}"), remedy);
+                let reason = format!("the address is refused: {error}");
+                self.error_in(Some(error.caret(text)), &pointer, error.code(), reason, remedy);
                 None
             }
         }
@@ -132,7 +133,9 @@ impl Reader<'_> {
             match topic.and_then(TopicSubscription::try_from) {
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
-                    self.error(&pointer, error.code(), error.kind().to_string(), &error.remedy());
+                    let (at, value) = error.place(&text);
+                    let reason = error.kind().to_string();
+                    self.error_in(Some(caret(value, at)), &pointer, error.code(), reason, &error.remedy());
                 }
             }
         }
@@ -164,10 +167,15 @@ impl Reader<'_> {
         // Values that are no strings have no effect (outbound.md §4.2).
         for (name, value) in entries.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
             let pointer = format!("{at}/headerMapping/{}", name.replace('~', "~0").replace('/', "~1"));
-            let template = value.parse::<Template>().map_err(|error| error.to_string());
+            let excerpt = |error: &TemplateError| {
+                let (at, expression) = expression(value, error.at());
+                caret(expression, at)
+            };
+            let template = value.parse::<Template>();
+            let template = template.map_err(|error| (error.to_string(), Some(excerpt(&error))));
             let checked = |template: Template| match template.check() {
                 Ok(()) => Ok(template),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err((error.to_string(), None)),
             };
             match template.and_then(checked) {
                 Ok(template) => {
@@ -177,13 +185,9 @@ impl Reader<'_> {
                     }
                     mapping.push((name.clone(), template));
                 }
-                Err(error) => {
-                    self.error(
-                        &pointer,
-                        CONFIGURATION_INVALID,
-                        format!("the value is refused: {error}"),
-                        "mend the placeholder",
-                    );
+                Err((reason, excerpt)) => {
+                    let reason = format!("the value is refused: {reason}");
+                    self.error_in(excerpt, &pointer, CONFIGURATION_INVALID, reason, "mend the placeholder");
                 }
             }
         }
@@ -255,6 +259,16 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The braces around a mistake of a header's value, and its place in them. What stands beside them may be a secret.
+fn expression(value: &str, at: usize) -> (usize, &str) {
+    let before = value.get(..at).unwrap_or(value);
+    let start = before.rfind("{{").max(before.rfind("${")).unwrap_or(before.len());
+    let after = value.get(before.len()..).unwrap_or_default();
+    let closing = if value.get(start..).is_some_and(|rest| rest.starts_with("${")) { "}" } else { "}}" };
+    let end = after.find(closing).map_or(before.len(), |end| before.len() + end + closing.len());
+    (before.len() - start, value.get(start..end).unwrap_or_default())
 }
 
 /// Whether a mapped content type asks for a payload in another encoding. Placeholders count: what they resolve to is not

@@ -76,6 +76,78 @@ fn all_findings_at_once_with_their_places() {
 }
 
 #[test]
+fn mistakes_in_expressions_are_shown() {
+    let check = |pointer: &str, value: Value, expected: Expect| {
+        let report = Connection::from_json(&with(pointer, value)).unwrap_err();
+        let [finding] = report.findings() else { panic!("{report}") };
+        expected.assert_eq(finding.excerpt.as_deref().unwrap_or("none"));
+    };
+    check(
+        "/targets/0/address",
+        json!("ü/{{ thing:idd }}"),
+        expect![[r#"
+            ü/{{ thing:idd }}
+                 ^"#]],
+    );
+    check(
+        "/targets/0/address",
+        json!("to pic"),
+        expect![[r#"
+            to pic
+              ^"#]],
+    );
+    // What stands beside the braces of a header may be a secret.
+    check(
+        "/targets/0/headerMapping",
+        json!({"authorization": "Bearer s3cret {{ header:a }} {{ thing:id | fn:lowre() }} s3cret"}),
+        expect![[r#"
+            {{ thing:id | fn:lowre() }}
+                          ^"#]],
+    );
+    check(
+        "/targets/0/headerMapping",
+        json!({"h": "s3cret ${ thing:idd } s3cret }}"}),
+        expect![[r#"
+            ${ thing:idd }
+               ^"#]],
+    );
+    check(
+        "/targets/0/headerMapping",
+        json!({"h": "{{ header:a | fn:replace('','%') | fn:url-decode() }}"}),
+        expect!["none"],
+    );
+    // Decoded, as the place is counted.
+    check(
+        "/targets/0/topics",
+        json!(["_/_/things/twin/events?filter=eq(attributes/a,%22%C3%BC%22,1)"]),
+        expect![[r#"
+            eq(attributes/a,"ü",1)
+                               ^"#]],
+    );
+    check(
+        "/targets/0/topics",
+        json!(["_/_/things/twin/events?extraFields=attributes/a,attribute/b"]),
+        expect![[r#"
+            attributes/a,attribute/b
+                         ^"#]],
+    );
+    check(
+        "/targets/0/topics",
+        json!(["_/_/things/twin/events?extraFields=attributes/{{ thing:idd }}"]),
+        expect![[r#"
+            /attributes/{{ thing:idd }}
+                           ^"#]],
+    );
+    check(
+        "/targets/0/topics",
+        json!(["_/_/things/twin/events?x=1&x=2"]),
+        expect![[r#"
+            _/_/things/twin/events?x=1&x=2
+                                       ^"#]],
+    );
+}
+
+#[test]
 fn hosts_are_split_and_joined_with_the_uri() {
     check(
         &with("/specificConfig/bootstrapServers", json!(" a:1,,b:2 a:1, ")),

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 /// A line of input.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// Its bytes, without the line break.
     Bytes(Vec<u8>),
     /// Longer than allowed: its length. Nothing of it is kept.
@@ -12,7 +12,7 @@ pub(super) enum Line {
 }
 
 /// Reads the next line; `None` at the end. Memory is bounded by `max` whatever the length of the line.
-pub(super) fn read_line(input: &mut impl BufRead, max: usize) -> io::Result<Option<Line>> {
+pub(crate) fn read_line(input: &mut impl BufRead, max: usize) -> io::Result<Option<Line>> {
     let mut line = Vec::new();
     let mut length = 0;
     loop {

@@ -105,7 +105,7 @@ fn read(
 }
 
 /// A line as record of the feed.
-fn record(line: Line, max_bytes: usize) -> FeedRecord<()> {
+pub(crate) fn record(line: Line, max_bytes: usize) -> FeedRecord<()> {
     let (payload, headers) = match line {
         Line::TooLong(bytes) => (Payload::Oversized(bytes), Vec::new()),
         Line::Bytes(line) => match recorded(&line) {

@@ -76,6 +76,42 @@ fn addresses_answer_as_the_reference() {
     assert_eq!(checked, 54);
 }
 
+#[test]
+fn mistakes_have_a_place() {
+    let check = |text: &str, at: usize, reason: &str| {
+        let error = text.parse::<KafkaAddress>().unwrap_err();
+        assert_eq!((error.at(text), error.to_string().contains(reason)), (at, true), "{text}: {error}");
+        assert_eq!(error.caret(text), caret(text, at));
+    };
+    check("to pic/key", 2, "no topic");
+    check("{{ header:a b }}-ü/key", 17, "no topic");
+    check("..", 0, "no topic");
+    check("{{ thing:idd }}", 3, "no placeholder");
+    check("t/a{{ header:k | fn:base64-decode() }}", 17, "no base64");
+    check("t/{{ header:k | fn:substring-after('x') }}", 2, "give nothing");
+    check("t/", 2, "nothing follows");
+    check("ünicode#", 9, "nothing follows");
+    check("t{{ thing:name }}#x", 18, "no partition");
+    let resolved = "t#{{";
+    assert_eq!(ResolvedAddress::parse(resolved).unwrap_err().at(resolved), 2);
+    assert_eq!(caret("ä/ü", 3), "ä/ü\n  ^");
+    assert_eq!(caret("ä", 1), "ä\n ^", "no character starts there");
+}
+
+#[test]
+fn outlines_are_what_is_written() {
+    let check = |text: &str, topic: &str, key: Option<&str>, partition: Option<&str>| {
+        let AddressOutline { topic: t, key: k, partition: p } =
+            text.parse::<KafkaAddress>().unwrap().outline();
+        assert_eq!((t.as_str(), k.as_deref(), p.as_deref()), (topic, key, partition), "{text}");
+    };
+    check("t", "t", None, None);
+    check("t/a#b/c", "t", Some("a#b/c"), None);
+    check("t#3", "t", None, Some("3"));
+    check("{{thing:namespace}}-x/{{ thing:id }}", "{{ thing:namespace }}-x", Some("{{ thing:id }}"), None);
+    check("t#{{ header:p | fn:replace('/','#') }}", "t", None, Some("{{ header:p | fn:replace('/', '#') }}"));
+}
+
 proptest! {
     #[test]
     fn never_panics(text in "\\PC*|[a-z/#{}: ]*") {

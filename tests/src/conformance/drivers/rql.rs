@@ -51,8 +51,10 @@ fn on_signal(filter: &Filter, signal: &Signal, row: &Value, now: SystemTime) -> 
     let mut answer = json!({ "candidate": candidate });
     if let Some(extra) = row.get("extra") {
         // It is loaded only where it is asked for.
-        let enriched = selector.map(|_| known.enriched(extra));
-        let matches = filter.matches(enriched.as_ref().unwrap_or(&known), now);
+        let matches = match selector {
+            Some(_) => filter.matches(&known.enriched(extra), now),
+            None => filter.matches(&known, now),
+        };
         answer["match"] = (candidate && matches).into();
         answer["matchIgnoringCandidate"] = matches.into();
     }
