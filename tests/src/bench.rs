@@ -1,14 +1,16 @@
-//! What the pipeline costs beside librdkafka itself: `cargo xtask bench`.
+//! What the pipeline costs beside librdkafka itself, and what the languages cost beside a parse: `cargo xtask bench`.
 //!
 //! Each run is a process of its own, with the same client settings and a new topic to write to. Of a process the user and
 //! system time counts, since wall time says little on a shared machine.
 
 mod feed;
+mod languages;
 mod naive;
 mod neighbour;
 mod raw;
 mod report;
 mod service;
+mod spread;
 mod usage;
 
 use std::path::PathBuf;
@@ -23,7 +25,9 @@ use crate::broker::Broker;
 
 /// The command line of the benchmark programs.
 #[derive(Debug, Parser)]
-#[command(about = "Measures the main job against raw librdkafka, and what a dead neighbour costs")]
+#[command(
+    about = "Measures the main job against raw librdkafka, what a dead neighbour costs, and the languages"
+)]
 pub struct Args {
     /// `table` for people, `json` for a line per benchmark.
     #[arg(long, default_value = "table")]
@@ -37,6 +41,9 @@ pub struct Args {
     /// Only this one.
     #[arg(long)]
     only: Option<Bench>,
+    /// Counts the instructions of the languages as well, with valgrind.
+    #[arg(long)]
+    instructions: bool,
     #[command(subcommand)]
     role: Option<RoleCommand>,
 }
@@ -45,6 +52,8 @@ pub struct Args {
 enum Bench {
     MainJob,
     Neighbour,
+    /// Needs no broker.
+    Languages,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -64,6 +73,9 @@ enum RoleCommand {
         #[arg(long)]
         to: String,
     },
+    /// Repeats an operation of the languages (used by the benchmark itself).
+    #[command(hide = true)]
+    Operation { name: String, times: u64 },
 }
 
 /// Who moves the records.
@@ -87,27 +99,30 @@ impl Role {
     }
 }
 
-/// Runs the whole benchmark, or one run of it.
+/// Runs the benchmarks, or one run of them.
 ///
 /// # Errors
-/// There is no broker, or a run does not write what it read.
+/// There is no broker, or a run does not do what it should.
 pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let broker = Broker::of_this_run()?;
     match &args.role {
         Some(RoleCommand::Role { role, from, to }) => {
-            one(*role, &broker, from, to, args.records, allocations)
+            return one(*role, &Broker::of_this_run()?, from, to, args.records, allocations);
         }
-        None => {
-            if args.only != Some(Bench::Neighbour) {
-                main_job(&broker, &args)?;
-            }
-            if args.only != Some(Bench::MainJob) {
-                neighbour(&broker, &args)?;
-            }
-            Ok(ExitCode::SUCCESS)
+        Some(RoleCommand::Operation { name, times }) => {
+            return languages::repeat(name, *times).map(|()| ExitCode::SUCCESS);
         }
+        None => {}
     }
+    let is_asked_for = |bench| args.only.is_none_or(|only| only == bench);
+    if is_asked_for(Bench::MainJob) {
+        main_job(&Broker::of_this_run()?, &args)?;
+    }
+    if is_asked_for(Bench::Neighbour) {
+        neighbour(&Broker::of_this_run()?, &args)?;
+    }
+    let is_good = !is_asked_for(Bench::Languages) || languages::run(&args, allocations)?;
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One run; its usage is the last line that it prints.

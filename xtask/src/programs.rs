@@ -1,7 +1,8 @@
-//! `cargo xtask bench` and `cargo xtask campaign`: programs of the test kit, with a broker of their own.
+//! `cargo xtask bench` and `cargo xtask campaign`: programs of the test kit, with a broker of their own where they need one.
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use xshell::cmd;
 
 use crate::broker::Held;
@@ -11,6 +12,9 @@ use crate::workspace;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
+    /// Only this one; each of them if there is none. `languages` needs no broker
+    #[arg(value_enum)]
+    only: Option<Bench>,
     #[command(flatten)]
     output: Output,
     /// Records in each run
@@ -24,6 +28,13 @@ pub(crate) struct BenchArgs {
     more: Vec<String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Bench {
+    MainJob,
+    Neighbour,
+    Languages,
+}
+
 /// All but the broker is the program's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CampaignArgs {
@@ -34,11 +45,17 @@ pub(crate) struct CampaignArgs {
 
 pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let mut flags: Vec<String> = args.output.flags().into_iter().map(Into::into).collect();
+    let only = args.only.and_then(|only| only.to_possible_value());
+    flags.extend(only.into_iter().flat_map(|only| ["--only".to_owned(), only.get_name().to_owned()]));
     let numbers = [("--records", args.records), ("--pairs", args.pairs.map(u64::from))];
     for (flag, number) in numbers {
         flags.extend(number.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
     }
     flags.extend_from_slice(&args.more);
+    if args.only == Some(Bench::Languages) {
+        build()?;
+        return Ok(workspace::exit_code(program("bench", &flags)?.status()?));
+    }
     with_broker("bench", &flags)
 }
 
@@ -46,16 +63,24 @@ pub(crate) fn campaign(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     with_broker("campaign", &args.args)
 }
 
-fn with_broker(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
-    let shell = workspace::shell()?;
+fn with_broker(name: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     // Built before the broker starts: nothing else is to run beside what is measured.
-    cmd!(shell, "cargo build --quiet --release -p ditto-tests --bins").quiet().run()?;
-    let dir = workspace::absolute(&workspace::target_dir())?
-        .join(format!("broker-{program}-{}", std::process::id()));
+    build()?;
+    let dir =
+        workspace::absolute(&workspace::target_dir())?.join(format!("broker-{name}-{}", std::process::id()));
     let broker = Held::start(&dir)?;
-    let command = cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin {program} -- {args...}")
-        .env(BROKER_VARIABLE, broker.state_file());
-    let status = std::process::Command::from(command).status();
+    let status = program(name, args)?.env(BROKER_VARIABLE, broker.state_file()).status();
     broker.stop()?;
     Ok(workspace::exit_code(status?))
+}
+
+fn build() -> anyhow::Result<()> {
+    let shell = workspace::shell()?;
+    Ok(cmd!(shell, "cargo build --quiet --release -p ditto-tests --bins").quiet().run()?)
+}
+
+/// A program of the test kit.
+fn program(name: &str, args: &[String]) -> anyhow::Result<std::process::Command> {
+    let shell = workspace::shell()?;
+    Ok(cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin {name} -- {args...}").into())
 }

@@ -1,155 +1,198 @@
 //! Many pointers, one pass.
 
-use crate::pointer::JsonPointer;
-use crate::scan::{RawJson, RawString, ScanError, Scanner};
+use std::collections::BTreeMap;
 
-/// A set of pointers, compiled to a trie: one scan of a text finds the values of all of them, builds nothing, and passes
-/// over what nobody asks for.
+use crate::pointer::JsonPointer;
+use crate::raw::{JsonKind, RawObject};
+use crate::scan::{RawString, ScanError, Scanner};
+
+/// A set of pointers, compiled to a trie: one scan of a text finds all of them, builds nothing, and passes over what nobody
+/// asks for.
 ///
 /// ```
-/// use ditto_json::{Extraction, JsonPointer};
+/// use ditto_json::{Extraction, JsonPointer, Places};
 ///
-/// let pointers: Vec<JsonPointer> = vec!["/a/b".parse()?, "/c".parse()?, "/a".parse()?];
-/// let extraction = Extraction::new(&pointers);
-/// let mut found = Vec::new();
-/// extraction.extract(r#"{"a": {"b": 1}, "x": [{}]}"#, 64, &mut found)?;
-/// let texts: Vec<_> = found.iter().map(|found| found.map(|value| value.text())).collect();
-/// assert_eq!(texts, [Some("1"), None, Some(r#"{"b": 1}"#)]);
+/// let [b, c, value]: [JsonPointer; 3] = ["/value/b".parse()?, "/c".parse()?, "/value".parse()?];
+/// let extraction = Extraction::new([&b, &c]);
+/// let mut places = Places::default(); // used again for the next text
+/// let found = extraction.scan(r#"{"value": {"b": 1}, "x": [{}]}"#, 64, &mut places)?;
+/// assert_eq!((found.get(&b), found.get(&c)), (Some("1"), None));
+/// // What is on the way was found as well.
+/// assert_eq!(found.get(&value), Some(r#"{"b": 1}"#));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extraction {
     /// The first one is the root.
     nodes: Vec<Node>,
-    /// For each pointer the node that it leads to.
-    of_pointers: Vec<usize>,
 }
 
+/// What lies below a place that is on the way of a pointer: member names, and the nodes that they lead to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Node {
-    /// Whether a pointer leads here.
-    is_wanted: bool,
-    /// Member names, and where they lead. Few: a linear search beats a table.
-    members: Vec<(Box<str>, usize)>,
+    members: BTreeMap<Box<str>, usize>,
+}
+
+/// The memory of an extraction: where in a text it has found what. It is used again for the next text.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    of_nodes: Vec<Option<Place>>,
+}
+
+/// A value in a text, without blanks around it.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: usize,
+    end: usize,
+}
+
+/// What an extraction has found in a text, or in a part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Extracted<'e, 't> {
+    extraction: &'e Extraction,
+    places: &'e Places,
+    text: &'t str,
+    /// The node of `value`, if a pointer that was compiled leads there or on.
+    node: Option<usize>,
+    value: &'t str,
 }
 
 impl Extraction {
-    /// Compiles pointers; what is found of each stands at its place in this order.
+    /// Compiles pointers.
     #[must_use]
     pub fn new<'p>(pointers: impl IntoIterator<Item = &'p JsonPointer>) -> Self {
-        let mut extraction = Self { nodes: vec![Node::default()], of_pointers: Vec::new() };
+        let mut extraction = Self { nodes: vec![Node::default()] };
         for pointer in pointers {
-            let mut at = 0;
-            for segment in pointer.segments() {
-                at = extraction.below(at, segment);
-            }
-            if let Some(node) = extraction.nodes.get_mut(at) {
-                node.is_wanted = true;
-            }
-            extraction.of_pointers.push(at);
+            pointer.segments().iter().fold(0, |at, name| extraction.below(at, name));
         }
         extraction
     }
 
-    fn below(&mut self, at: usize, segment: &str) -> usize {
+    fn below(&mut self, at: usize, name: &str) -> usize {
         let next = self.nodes.len();
         let Some(node) = self.nodes.get_mut(at) else { return at };
-        if let Some((_, known)) = node.members.iter().find(|(name, _)| **name == *segment) {
+        if let Some(known) = node.members.get(name) {
             return *known;
         }
-        node.members.push((segment.into(), next));
+        node.members.insert(name.into(), next);
         self.nodes.push(Node::default());
         next
     }
 
-    /// How many pointers there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.of_pointers.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.of_pointers.is_empty()
-    }
-
-    /// Finds the value of each pointer, or `None` where there is none; `found` is used again. Of a member that is there
-    /// twice the last one counts, as for everybody who builds values.
+    /// Looks at a text once, as a whole. Of a member that is there twice the last one counts, as for everybody who builds
+    /// values.
     ///
     /// # Errors
-    /// The text is no JSON, or is nested deeper than the bound.
-    pub fn extract<'t>(
-        &self,
+    /// The text is no JSON, has a member without a name, or is nested deeper than `max_depth`.
+    pub fn scan<'e, 't>(
+        &'e self,
         text: &'t str,
         max_depth: usize,
-        found: &mut Vec<Option<RawJson<'t>>>,
-    ) -> Result<(), ScanError> {
-        found.clear();
-        // By node while it is scanned, by pointer afterwards.
-        found.resize(self.nodes.len().max(self.of_pointers.len()), None);
+        places: &'e mut Places,
+    ) -> Result<Extracted<'e, 't>, ScanError> {
+        places.of_nodes.clear();
+        places.of_nodes.resize(self.nodes.len(), None);
         let mut scanner = Scanner::new(text, max_depth);
-        self.visit(0, &mut scanner, found)?;
+        self.visit(0, &mut scanner, &mut places.of_nodes)?;
         scanner.end()?;
-        let by_node = found.len();
-        for node in &self.of_pointers {
-            let value = found.get(*node).copied().flatten();
-            found.push(value);
-        }
-        found.drain(..by_node);
-        Ok(())
+        let places: &Places = places;
+        let value = places.value(0, text).unwrap_or_default();
+        Ok(Extracted { extraction: self, places, text, node: Some(0), value })
     }
 
     /// Takes the value at which the scanner stands. Recursion goes no deeper than the text may be nested.
-    fn visit<'t>(
+    fn visit(
         &self,
         at: usize,
-        scanner: &mut Scanner<'t>,
-        found: &mut [Option<RawJson<'t>>],
+        scanner: &mut Scanner<'_>,
+        places: &mut [Option<Place>],
     ) -> Result<(), ScanError> {
-        let Some(node) = self.nodes.get(at) else { return scanner.value().map(drop) };
-        if node.members.is_empty() || !scanner.is_at_object() {
-            self.forget(at, found);
-            let value = scanner.value()?;
-            if let Some(found) = found.get_mut(at) {
-                *found = Some(value);
+        self.forget(at, places);
+        let is_object = scanner.peek() == Some(b'{');
+        let start = scanner.offset();
+        match self.nodes.get(at) {
+            Some(node) if is_object && !node.members.is_empty() => {
+                scanner.object(|scanner, name| match node.member(name) {
+                    Some(next) => self.visit(next, scanner, places),
+                    None => scanner.value().map(drop),
+                })?;
             }
-            return Ok(());
+            _ => {
+                scanner.value()?;
+            }
         }
-        self.forget(at, found);
-        let place = scanner.start();
-        scanner.object(|scanner, name| match node.member(name) {
-            Some(next) => self.visit(next, scanner, found),
-            None => scanner.value().map(drop),
-        })?;
-        if let Some(found) = found.get_mut(at) {
-            *found = Some(scanner.since(place));
+        if let Some(place) = places.get_mut(at) {
+            *place = Some(Place { start, end: scanner.offset() });
         }
         Ok(())
     }
 
     /// What was found below is of an earlier member of the same name.
-    fn forget(&self, at: usize, found: &mut [Option<RawJson<'_>>]) {
-        let Some(found_here) = found.get_mut(at) else { return };
+    fn forget(&self, at: usize, places: &mut [Option<Place>]) {
         // Nothing is found below what was not found itself.
-        if found_here.take().is_some()
+        if places.get_mut(at).and_then(Option::take).is_some()
             && let Some(node) = self.nodes.get(at)
         {
-            for (_, next) in &node.members {
-                self.forget(*next, found);
-            }
+            node.members.values().for_each(|next| self.forget(*next, places));
         }
     }
 }
 
 impl Node {
     fn member(&self, name: RawString<'_>) -> Option<usize> {
-        let find =
-            |name: &str| self.members.iter().find(|(member, _)| **member == *name).map(|(_, next)| *next);
         match name.plain() {
-            Some(name) => find(name),
-            None => name.decode().and_then(|name| find(&name)),
+            Some(name) => self.members.get(name).copied(),
+            None => name.decode().and_then(|name| self.members.get(&*name).copied()),
         }
+    }
+}
+
+impl Places {
+    fn value<'t>(&self, node: usize, text: &'t str) -> Option<&'t str> {
+        self.of_nodes.get(node)?.and_then(|place| text.get(place.start..place.end))
+    }
+}
+
+impl<'t> Extracted<'_, 't> {
+    /// All of it.
+    pub fn value(&self) -> &'t str {
+        self.value
+    }
+
+    /// The value that a pointer leads to. One that was not compiled is looked for by walking, from where the ways part.
+    pub fn get(&self, pointer: &JsonPointer) -> Option<&'t str> {
+        self.below(pointer).map(|below| below.value)
+    }
+
+    /// The part that a pointer leads to, in which pointers begin anew: the thing in an event, say.
+    pub fn below(&self, pointer: &JsonPointer) -> Option<Self> {
+        let (reached, rest) = self.follow(pointer.segments())?;
+        if rest.is_empty() {
+            return Some(reached);
+        }
+        let value = rest.iter().try_fold(reached.value, |at, name| RawObject::new(at).member(name))?;
+        Some(Self { node: None, value, ..reached })
+    }
+
+    /// The last value on the way to a pointer that has a place of its own, and what of the pointer lies within it: an array,
+    /// whose elements have no pointers, for whoever wants to look into them; a value that has nothing within it; or an object, if
+    /// the pointer was not compiled. `None` if an object on the way lacks the member.
+    pub fn reach<'p>(&self, pointer: &'p JsonPointer) -> Option<(&'t str, &'p [String])> {
+        self.follow(pointer.segments()).map(|(reached, rest)| (reached.value, rest))
+    }
+
+    fn follow<'p>(&self, mut path: &'p [String]) -> Option<(Self, &'p [String])> {
+        let mut reached = *self;
+        while let Some((name, rest)) = path.split_first()
+            && JsonKind::of(reached.value) == JsonKind::Object
+            && let Some(node) = reached.node.and_then(|node| self.extraction.nodes.get(node))
+            && let Some(next) = node.members.get(name.as_str())
+        {
+            reached.value = self.places.value(*next, self.text)?;
+            reached.node = Some(*next);
+            path = rest;
+        }
+        Some((reached, path))
     }
 }
 
@@ -161,9 +204,10 @@ mod tests {
     use super::*;
 
     fn extract(pointers: &[JsonPointer], text: &str) -> Vec<Option<Value>> {
-        let mut found = Vec::new();
-        Extraction::new(pointers).extract(text, 64, &mut found).unwrap();
-        found.iter().map(|found| found.map(|value| serde_json::from_str(value.text()).unwrap())).collect()
+        let (extraction, mut places) = (Extraction::new(pointers), Places::default());
+        let found = extraction.scan(text, 64, &mut places).unwrap();
+        let of = |pointer| found.get(pointer).map(|value| serde_json::from_str(value).unwrap());
+        pointers.iter().map(of).collect()
     }
 
     #[test]
@@ -177,15 +221,42 @@ mod tests {
     }
 
     #[test]
+    fn the_way_ends_in_an_array_or_where_it_was_not_compiled() {
+        let pointer = |text: &str| text.parse::<JsonPointer>().unwrap();
+        let (extraction, mut places) = (Extraction::new([&pointer("v/a/b/c")]), Places::default());
+        let text = r#"{"v":{"a":{"b":[{"c":1}],"x":{"y":2}}}}"#;
+        let found = extraction.scan(text, 64, &mut places).unwrap();
+        let thing = found.below(&pointer("v")).unwrap();
+        let check = |asked: &str, expected: Option<(&str, &[&str])>| {
+            let pointer = pointer(asked);
+            let reached = thing.reach(&pointer);
+            let reached = reached.map(|(value, rest)| (value, rest.iter().map(String::as_str).collect()));
+            assert_eq!(reached, expected.map(|(value, rest)| (value, rest.to_vec())), "{asked}");
+        };
+        check("a/b/c", Some((r#"[{"c":1}]"#, &["c"])));
+        check("a/b", Some((r#"[{"c":1}]"#, &[])));
+        check("a/x/y", Some((r#"{"b":[{"c":1}],"x":{"y":2}}"#, &["x", "y"])));
+        check("n", Some((thing.value(), &["n"])));
+        assert_eq!(thing.get(&pointer("a/x/y")), Some("2"));
+        assert_eq!(thing.below(&pointer("a/x")).unwrap().get(&pointer("y")), Some("2"));
+        assert_eq!(thing.get(&pointer("a/b/c")), None);
+        // On the way, and not there.
+        let found = extraction.scan(r#"{"v":{"a":{}}}"#, 64, &mut places).unwrap();
+        assert_eq!(found.reach(&pointer("v/a/b/c")), None);
+        // Nothing of the text before is left.
+        let found = extraction.scan("{}", 64, &mut places).unwrap();
+        assert_eq!((found.value(), found.get(&pointer("v"))), ("{}", None));
+    }
+
+    #[test]
     fn what_is_no_json_is_refused_wherever_it_stands() {
-        let extraction = Extraction::new(&["a/b".parse().unwrap()]);
-        let mut found = Vec::new();
+        let (extraction, mut places) = (Extraction::new(&["a/b".parse().unwrap()]), Places::default());
         for text in [r#"{"a":{"b":1}"#, r#"{"a":{"b":1},"x":[1,]}"#, r#"{"a":{"b":}}"#, r#"{} {}"#, ""] {
-            assert!(extraction.extract(text, 64, &mut found).is_err(), "{text}");
+            assert!(extraction.scan(text, 64, &mut places).is_err(), "{text}");
         }
         let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(64), "]".repeat(64));
-        assert!(extraction.extract(&deep, 64, &mut found).is_err());
-        assert!(extraction.extract(&deep, 65, &mut found).is_ok());
+        assert!(extraction.scan(&deep, 64, &mut places).is_err());
+        assert!(extraction.scan(&deep, 65, &mut places).is_ok());
     }
 
     fn value() -> impl Strategy<Value = Value> {

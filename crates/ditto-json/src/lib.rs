@@ -9,7 +9,7 @@ mod selector;
 mod words;
 
 pub use self::{
-    extract::Extraction,
+    extract::{Extracted, Extraction, Places},
     merge::{PatternError, merge_objects, merge_patch},
     pointer::{JsonPointer, PointerError},
     raw::{JsonKind, RawArray, RawObject, decode_string, write_escaped, write_string},

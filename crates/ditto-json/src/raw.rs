@@ -48,6 +48,11 @@ impl<'t> RawObject<'t> {
         Self { text, at }
     }
 
+    /// The value of the last member of that name: the one that counts.
+    pub fn member(self, name: &str) -> Option<&'t str> {
+        self.filter(|(own, _)| own == name).last().map(|(_, value)| value)
+    }
+
     fn skip(&mut self, separator: u8) -> Option<u8> {
         skip(self.text, &mut self.at, separator)
     }
@@ -218,6 +223,7 @@ mod tests {
         );
         let members: Vec<_> = RawObject::new(r#"{"\ud800":1,"a":2}"#).collect();
         assert_eq!(members, [(Cow::from(r#""\ud800""#), "1"), (Cow::from("a"), "2")]);
+        assert_eq!(RawObject::new(r#"{"a":1,"b":2,"\u0061":3}"#).member("a"), Some("3"));
         assert_eq!(RawObject::new("[1]").count(), 0);
         assert_eq!(RawObject::new("{}").count(), 0);
     }

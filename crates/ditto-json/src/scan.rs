@@ -239,22 +239,6 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Whether an object comes next.
-    pub(crate) fn is_at_object(&mut self) -> bool {
-        self.peek() == Some(b'{')
-    }
-
-    /// Where what comes next begins, behind the blanks.
-    pub(crate) fn start(&mut self) -> usize {
-        self.peek();
-        self.at
-    }
-
-    /// What was taken since [`Self::start`]. Of its names and blanks nothing is known.
-    pub(crate) fn since(&self, start: usize) -> RawJson<'t> {
-        RawJson { text: self.text, start, end: self.at, has_plain_names: false, is_compact: false }
-    }
-
     /// Takes any value.
     ///
     /// # Errors

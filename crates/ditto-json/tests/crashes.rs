@@ -11,6 +11,7 @@ fn no_known_input_breaks_a_law() {
         println!("{}", file.display());
         let data = std::fs::read(file).unwrap();
         laws::scan(&data);
+        laws::extraction(&data);
         laws::pointer(&data);
         laws::selector(&data);
     }

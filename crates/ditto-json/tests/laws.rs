@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ditto_json::{
-    FieldSelector, JsonKind, JsonPointer, RawArray, RawObject, ScanError, ScanErrorKind, Scanner,
-    decode_string, write_string,
+    Extraction, FieldSelector, JsonKind, JsonPointer, Places, RawArray, RawObject, ScanError, ScanErrorKind,
+    Scanner, decode_string, write_string,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -83,6 +83,56 @@ fn walk(text: &str) {
             assert_eq!(serde_json::from_slice(&out).ok(), decoded.or(Some(text.to_owned())));
         }
         JsonKind::Null | JsonKind::Bool | JsonKind::Number => {}
+    }
+}
+
+/// What one pass over a text finds is what a walk through its value finds, compiled or not; and it takes what the scanner
+/// takes. The pointers are the lines before the first one that opens a value, and those to the first members of the value.
+pub(crate) fn extraction(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let lines = text.split_inclusive('\n').take_while(|line| !line.starts_with(['{', '[']));
+    let (mut pointers, mut start) = (Vec::new(), 0);
+    for line in lines.take(8).filter(|line| line.ends_with('\n')) {
+        start += line.len();
+        pointers.extend(line.trim_ascii_end().parse::<JsonPointer>());
+    }
+    let text = text.get(start..).unwrap_or_default();
+    let parsed = serde_json::from_str::<Value>(text).ok();
+    if let Some(value) = &parsed {
+        members(value, &JsonPointer::root(), &mut pointers);
+    }
+    for compiled in [pointers.len(), pointers.len() / 2] {
+        let (extraction, mut places) = (Extraction::new(pointers.iter().take(compiled)), Places::default());
+        // What an earlier text has left behind does not count.
+        let _ = extraction.scan("{\"value\":{\"attributes\":{}}}", 64, &mut places);
+        let found = extraction.scan(text, 64, &mut places);
+        assert_eq!(found.map(|found| found.value()), value(text, 64));
+        let (Ok(found), Some(value)) = (found, &parsed) else { return };
+        for pointer in &pointers {
+            let walked = pointer.get(value);
+            let got = found.get(pointer).map(|text| serde_json::from_str::<Value>(text).ok());
+            assert_eq!(got, walked.cloned().map(Some), "{pointer}");
+            let Some((reached, rest)) = found.reach(pointer) else {
+                assert_eq!(walked, None, "{pointer}");
+                continue;
+            };
+            let on_the_way = pointer.segments().iter().take(pointer.segments().len() - rest.len());
+            let on_the_way = JsonPointer::of(on_the_way);
+            assert_eq!(found.get(&on_the_way), Some(reached), "{pointer}");
+            let below = found.below(&on_the_way).and_then(|below| below.get(&JsonPointer::of(rest)));
+            assert_eq!(below, found.get(pointer), "{pointer}");
+        }
+    }
+}
+
+/// Pointers to what is in the value, some of them.
+fn members(value: &Value, at: &JsonPointer, pointers: &mut Vec<JsonPointer>) {
+    for (name, member) in value.as_object().into_iter().flatten() {
+        if pointers.len() < 64 {
+            let below = at.join(&JsonPointer::of([name]));
+            members(member, &below, pointers);
+            pointers.push(below);
+        }
     }
 }
 

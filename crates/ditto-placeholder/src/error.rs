@@ -90,8 +90,8 @@ pub enum FunctionErrorKind {
     /// The value has a `%` without two hexadecimal digits.
     #[error("the value has a `%` without two hexadecimal digits")]
     NoPercentEncoding,
-    /// The separator occurs, but it is no regular expression.
-    #[error("the separator occurs in the value, but is no regular expression")]
+    /// The separator occurs, but it is no regular expression, or too large a one.
+    #[error("the separator occurs in the value, but is no regular expression, or too large a one")]
     NoRegex,
     /// The template of a format has a section that is not closed.
     #[error("a section is not closed")]
@@ -105,8 +105,8 @@ pub enum FunctionErrorKind {
     /// More text than is worked on.
     #[error("more than {MAX_BYTES} bytes of text")]
     TooMuchText,
-    /// More comparisons than are done.
-    #[error("too many comparisons")]
+    /// More comparisons than are done, or longer searches.
+    #[error("too much to compare or to search; shorten the value or the pattern")]
     TooMuchWork,
 }
 

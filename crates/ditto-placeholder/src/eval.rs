@@ -4,6 +4,7 @@ mod filter;
 mod format;
 mod split;
 mod text;
+mod work;
 
 use crate::ast::{Argument, Call, Pipeline, Stage};
 use crate::error::{FunctionError, FunctionErrorKind};

@@ -138,14 +138,32 @@ impl Evaluation<'_> {
 
     fn is_empty(self, property: &Property) -> bool {
         let is_absent = |path: &JsonPointer| self.fields.presence(path) == Presence::Absent;
-        let parts = match property {
-            Property::Field(field) => field.parts(),
-            Property::Placeholder(_) => None,
-        };
-        match parts {
+        match parts(property) {
             Some(parts) => parts.iter().all(is_absent),
             None => self.presence(property) != Presence::Filled,
         }
+    }
+}
+
+impl Predicate {
+    /// The places of a thing that [`Evaluation::predicate`] looks at.
+    pub(crate) fn pointers(&self) -> &[JsonPointer] {
+        if constant(self).is_some() {
+            return &[];
+        }
+        match (&self.property, &self.condition, parts(&self.property)) {
+            (Property::Field(_), Condition::Empty, Some(parts)) => parts,
+            (Property::Field(field), _, _) => std::slice::from_ref(field.path()),
+            (Property::Placeholder(_), _, _) => &[],
+        }
+    }
+}
+
+/// Of a feature as a whole: what must be absent for it to be empty.
+fn parts(property: &Property) -> Option<&[JsonPointer; 3]> {
+    match property {
+        Property::Field(field) => field.parts(),
+        Property::Placeholder(_) => None,
     }
 }
 

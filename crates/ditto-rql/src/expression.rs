@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ditto_json::JsonPointer;
+
 use crate::choices::Choices;
 use crate::error::FilterError;
 use crate::grammar;
@@ -77,15 +79,24 @@ impl Filter {
         &self.expression
     }
 
-    /// Every property that it asks for, as often as it does: what has to be extracted from a signal.
+    /// Every property that it asks for, as often as it does.
     pub fn properties(&self) -> impl Iterator<Item = &Property> {
+        self.predicates().map(|predicate| &predicate.property)
+    }
+
+    /// Every place of a thing that its evaluation looks at, as often as it does: what has to be extracted from a text.
+    pub fn pointers(&self) -> impl Iterator<Item = &JsonPointer> {
+        self.predicates().flat_map(Predicate::pointers)
+    }
+
+    fn predicates(&self) -> impl Iterator<Item = &Predicate> {
         let mut open = vec![&self.expression];
         std::iter::from_fn(move || {
             loop {
                 match open.pop()? {
                     Expression::And(parts) | Expression::Or(parts) => open.extend(parts.iter().rev()),
                     Expression::Not(inner) => open.push(inner),
-                    Expression::Is(predicate) => return Some(&predicate.property),
+                    Expression::Is(predicate) => return Some(predicate),
                 }
             }
         })

@@ -32,7 +32,7 @@ pub enum Presence {
 
 /// Whoever has a signal and its thing: it answers what a filter asks for.
 ///
-/// [`serde_json::Value`] and [`RawThing`](crate::RawThing) are things without a signal: no placeholder has a value there.
+/// [`serde_json::Value`] and [`ditto_json::Extracted`] are things without a signal: no placeholder has a value there.
 pub trait Fields {
     /// Calls `visit` with each value at a place of the thing, until that breaks off. An array stands for its elements at any
     /// depth, also on the way; an object is no value.

@@ -2,52 +2,32 @@
 
 use std::ops::ControlFlow;
 
-use ditto_json::{JsonKind, JsonPointer, RawArray, RawObject, ScanError, Scanner, decode_string};
+use ditto_json::{Extracted, JsonKind, JsonPointer, RawArray, RawObject, decode_string};
 use serde_json::Value;
 
 use crate::fields::{Fields, Presence, Scalar};
 
-/// A thing as its JSON text. No value is built, and what is not asked for is skipped.
-#[derive(Debug, Clone, Copy)]
-pub struct RawThing<'t> {
-    text: &'t str,
-}
-
-impl<'t> RawThing<'t> {
-    /// The thing in a text, which is looked at once, as a whole.
-    ///
-    /// # Errors
-    /// It is no JSON, or nested deeper than `max_depth`.
-    pub fn scan(text: &'t str, max_depth: usize) -> Result<Self, ScanError> {
-        let mut scanner = Scanner::new(text, max_depth);
-        scanner.value()?;
-        scanner.end().map(|()| Self { text })
-    }
-
-    /// The thing in a text that was found well formed, and not too deep: each level is passed again for those around it. On
-    /// any other text it finds something, or nothing.
-    pub fn of_scanned(text: &'t str) -> Self {
-        Self { text }
-    }
-}
-
-impl Fields for RawThing<'_> {
+/// A thing as its JSON text. What [`Filter::pointers`](crate::Filter::pointers) names is there for the asking if it was
+/// compiled; only arrays on the way are walked through.
+impl Fields for Extracted<'_, '_> {
     fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-        values(Raw(self.text), path, visit);
+        if let Some((reached, rest)) = self.reach(path) {
+            values(Raw(reached), rest, visit);
+        }
     }
 
     fn presence(&self, path: &JsonPointer) -> Presence {
-        presence(Raw(self.text), path)
+        self.reach(path).map_or(Presence::Absent, |(reached, rest)| presence(Raw(reached), rest))
     }
 }
 
 impl Fields for Value {
     fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-        values(self, path, visit);
+        values(self, path.segments(), visit);
     }
 
     fn presence(&self, path: &JsonPointer) -> Presence {
-        presence(self, path)
+        presence(self, path.segments())
     }
 }
 
@@ -66,13 +46,13 @@ trait Json: Copy {
     fn scalar(self, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) -> ControlFlow<()>;
 }
 
-fn values<J: Json>(thing: J, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-    walk(thing, path.segments(), true, &mut |value, _| value.scalar(visit));
+fn values<J: Json>(thing: J, path: &[String], visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
+    walk(thing, path, true, &mut |value, _| value.scalar(visit));
 }
 
-fn presence<J: Json>(thing: J, path: &JsonPointer) -> Presence {
+fn presence<J: Json>(thing: J, path: &[String]) -> Presence {
     let mut presence = Presence::Absent;
-    walk(thing, path.segments(), false, &mut |value, is_element| {
+    walk(thing, path, false, &mut |value, is_element| {
         // What comes out of an array stays an array, with something in it.
         presence = if value.is_hollow() && !is_element { Presence::Empty } else { Presence::Filled };
         ControlFlow::Break(())
@@ -136,7 +116,7 @@ impl<'t> Json for Raw<'t> {
     }
 
     fn member(self, name: &str) -> Option<Self> {
-        RawObject::new(self.0).filter(|(own, _)| own == name).last().map(|(_, value)| Raw(value))
+        RawObject::new(self.0).member(name).map(Raw)
     }
 
     fn elements(self) -> Self::Elements {
@@ -211,13 +191,14 @@ impl<'v> Json for &'v Value {
 
 #[cfg(test)]
 mod tests {
+    use ditto_json::{Extraction, Places};
     use serde_json::json;
 
     use super::*;
 
     #[track_caller]
     fn check(thing: &Value, path: &str, expected: &str) {
-        let path = path.parse().unwrap();
+        let path: JsonPointer = path.parse().unwrap();
         let shown = |fields: &dyn Fields| {
             let mut values = Vec::new();
             fields.values(&path, &mut |value| {
@@ -227,8 +208,11 @@ mod tests {
             format!("{:?} {}", fields.presence(&path), values.join(" "))
         };
         assert_eq!(shown(thing), expected);
-        for text in [thing.to_string(), format!(" {thing:#} ")] {
-            assert_eq!(shown(&RawThing::scan(&text, 9).unwrap()), expected);
+        // Whether or not anybody has said before what will be asked for.
+        for extraction in [Extraction::new([&path]), Extraction::new([])] {
+            for text in [thing.to_string(), format!(" {thing:#} ")] {
+                assert_eq!(shown(&extraction.scan(&text, 9, &mut Places::default()).unwrap()), expected);
+            }
         }
     }
 
@@ -255,12 +239,21 @@ mod tests {
 
     #[test]
     fn no_text_is_too_strange() {
-        let deep = "[".repeat(20_000) + &"]".repeat(20_000);
-        assert!(RawThing::scan(&format!("{{\"attributes\":{deep}}}"), 100).is_err());
-        for text in ["", "{", "[", "{\"attributes\":", "{\"attributes\":{\"n\":\"\\ud800\"}}", "nonsense"] {
-            let thing = RawThing::of_scanned(text);
-            thing.values(&JsonPointer::of(["attributes", "n"]), &mut |_| ControlFlow::Continue(()));
-            thing.presence(&JsonPointer::of(["attributes"]));
+        let path = JsonPointer::of(["attributes", "n"]);
+        let (extraction, mut places) = (Extraction::new([&path]), Places::default());
+        let deep = "[".repeat(2_000) + &"]".repeat(2_000);
+        let deep = format!("{{\"attributes\":{deep}}}");
+        for text in ["", "{", "[", "{\"attributes\":", "nonsense", &deep] {
+            assert!(extraction.scan(text, 100, &mut places).is_err(), "{text}");
         }
+        // Arrays may be as deep as they like, if they may be so deep.
+        let thing = extraction.scan(&deep, 2_001, &mut places).unwrap();
+        thing.values(&JsonPointer::of(["attributes"]), &mut |value| panic!("{value:?}"));
+        // Half a surrogate pair is no text, and stays as it stands.
+        let thing = extraction.scan("{\"attributes\":{\"n\":\"\\ud800\"}}", 100, &mut places).unwrap();
+        thing.values(&path, &mut |value| {
+            assert_eq!(value, Scalar::String("\"\\ud800\""));
+            ControlFlow::Continue(())
+        });
     }
 }

@@ -30,7 +30,6 @@ pub use self::{
     explain::Explanation,
     expression::{Comparison, Condition, Expression, Filter, Predicate},
     fields::{Fields, Presence, Scalar},
-    json::RawThing,
     literal::{Literal, Number},
     pattern::Pattern,
     pending::Pending,

@@ -2,11 +2,12 @@
 
 use std::time::SystemTime;
 
-use ditto_rql::{Filter, Pending, RawThing, Truth};
+use ditto_json::{Extraction, Places};
+use ditto_rql::{Filter, Pending, Truth};
 use serde_json::Value;
 
 /// What is printed reads back, and a mistake has a place. On a thing (what the input has from the first line on that opens an
-/// object), its text and its value say the same, and what is decided before all is known stays.
+/// object), its text and its value say the same, whether or not its pointers were compiled, and what is decided before all is known stays.
 pub(crate) fn filter(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (text, thing) = match text.split_once("\n{") {
@@ -23,11 +24,17 @@ pub(crate) fn filter(data: &[u8]) {
     };
     assert_eq!(filter.to_string().parse(), Ok(filter.clone()));
     let now = SystemTime::UNIX_EPOCH;
-    // What is no JSON is looked at all the same.
-    filter.matches(&RawThing::of_scanned(&thing), now);
-    let (Ok(raw), Ok(value)) = (RawThing::scan(&thing, 64), serde_json::from_str::<Value>(&thing)) else {
-        return;
+    let (compiled, nothing) = (Extraction::new(filter.pointers()), Extraction::new([]));
+    let (mut places, mut none) = (Places::default(), Places::default());
+    let raw = compiled.scan(&thing, 64, &mut places);
+    let walked = nothing.scan(&thing, 64, &mut none);
+    let (Ok(raw), Ok(walked)) = (raw, walked) else {
+        return assert!(
+            compiled.scan(&thing, 64, &mut places).is_err() && nothing.scan(&thing, 64, &mut none).is_err()
+        );
     };
+    assert_eq!(filter.matches(&raw, now), filter.matches(&walked, now));
+    let Ok(value) = serde_json::from_str::<Value>(&thing) else { return };
     let matches = filter.matches(&value, now);
     // A value has no number beyond a double.
     let is_number = |c: char| c.is_ascii_digit() || ".eE+-".contains(c);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use ditto_rql::{Filter, RawThing, Reason};
+use ditto_json::{Extraction, Places};
+use ditto_rql::{Filter, Reason};
 use serde_json::{Value, json};
 
 #[test]
@@ -43,7 +44,8 @@ fn answer(row: &Value) -> Value {
     let Some(thing) = row.get("thing") else { return json!({ "valid": true }) };
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let raw = thing.to_string();
-    let from_text = RawThing::scan(&raw, 64).map(|thing| filter.matches(&thing, now));
+    let (extraction, mut places) = (Extraction::new(filter.pointers()), Places::default());
+    let from_text = extraction.scan(&raw, 64, &mut places).map(|thing| filter.matches(&thing, now));
     assert_eq!(from_text, Ok(filter.matches(thing, now)), "{}", row["id"]);
     json!({ "match": from_text.ok() })
 }

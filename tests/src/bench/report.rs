@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::neighbour::Latency;
+use super::spread::Spread;
 use super::usage::Usage;
 
 /// The runs of a benchmark.
@@ -14,30 +15,6 @@ pub(super) struct Report {
     bytes: usize,
     runs: BTreeMap<&'static str, Vec<Usage>>,
     allocations: BTreeMap<&'static str, u64>,
-}
-
-/// Median, least and largest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
-        let half = values.len() / 2;
-        let median =
-            if values.len() % 2 == 1 { at(half) } else { (at(half.wrapping_sub(1)) + at(half)) / 2.0 };
-        Self { median, min: at(0), max: at(values.len().wrapping_sub(1)) }
-    }
-
-    fn rounded(self) -> String {
-        format!("{:.2} ({:.2}–{:.2})", self.median, self.min, self.max)
-    }
 }
 
 impl Report {
@@ -119,10 +96,10 @@ impl Report {
         for role in ["raw", "service", "naive"] {
             text.push_str(&format!(
                 "{role:<8} {:>22} {:>12.0} {:>10.0} {:>20}\n",
-                self.per_million(role).rounded(),
+                self.per_million(role).rounded(2),
                 self.rate(role).median,
                 self.memory(role),
-                self.ratio(role).rounded()
+                self.ratio(role).rounded(2)
             ));
         }
         if let Some(allocations) = self.allocations_per_record() {
@@ -171,21 +148,8 @@ pub(super) fn neighbour_table(latencies: &[(Latency, Latency)]) -> String {
         "ratio"
     );
     for (name, part) in [("median", median_ms as fn(&Latency) -> f64), ("p99", p99_ms)] {
-        let [alone, beside, ratio] = neighbours(latencies, part).map(Spread::rounded);
+        let [alone, beside, ratio] = neighbours(latencies, part).map(|spread| spread.rounded(2));
         text.push_str(&format!("{name:<8} {alone:>22} {beside:>22} {ratio:>20}\n"));
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Spread;
-
-    #[test]
-    fn the_median_lies_in_the_middle() {
-        let spread = |values: &[f64]| Spread::of(values.iter().copied());
-        assert_eq!(spread(&[3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
-        assert_eq!(spread(&[4.0, 1.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
-        assert!(spread(&[]).median.is_nan());
-    }
 }

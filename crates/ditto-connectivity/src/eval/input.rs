@@ -4,10 +4,9 @@ use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use ditto_json::JsonKind;
+use ditto_json::{Extracted, Extraction, JsonKind, Places, Scanner};
 use ditto_outbound::{FeedPolicy, Intake, InternalHeaders};
 use ditto_protocol::{Limits, Signal};
-use ditto_rql::RawThing;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -128,16 +127,25 @@ impl<'f> Thing<'f> {
             return Err(wrong(&source, format!("a thing has at most {} bytes", limits.max_bytes)));
         }
         let text = String::from_utf8(bytes).map_err(|error| wrong(&source, format!("not utf-8: {error}")))?;
-        RawThing::scan(&text, limits.max_depth).map_err(|error| wrong(&source, error.to_string()))?;
+        let mut scanner = Scanner::new(&text, limits.max_depth);
+        scanner
+            .value()
+            .and_then(|_| scanner.end())
+            .map_err(|error| wrong(&source, error.to_string()))?;
         if JsonKind::of(text.trim_ascii_start()) != JsonKind::Object {
             return Err(wrong(&source, "a thing is a json object".to_owned()));
         }
         Ok(Self { source, text })
     }
 
-    /// As a filter sees it.
-    pub(super) fn fields(&self) -> RawThing<'_> {
-        RawThing::of_scanned(&self.text)
+    /// What a filter asks for, as it is written.
+    pub(super) fn scan<'e>(
+        &'e self,
+        extraction: &'e Extraction,
+        places: &'e mut Places,
+    ) -> Result<Extracted<'e, 'e>, Stop> {
+        let found = extraction.scan(&self.text, Limits::default().max_depth, places);
+        found.map_err(|error| wrong(&self.source, error.to_string()))
     }
 
     /// As an enrichment is made of it.

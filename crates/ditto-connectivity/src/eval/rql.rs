@@ -20,7 +20,8 @@ pub(super) fn run(args: &RqlArgs, output: &mut Output) -> Result<(), Stop> {
     answer.say(&format!("filter: {filter}"), "filter", filter.to_string());
     if args.on.signal.is_empty() {
         if let Some(thing) = &thing {
-            let on_thing = on_thing(&filter, &thing.fields());
+            let (extraction, mut places) = (Extraction::new(filter.pointers()), Places::default());
+            let on_thing = on_thing(&filter, &thing.scan(&extraction, &mut places)?);
             answer.text.push_str(&on_thing.text);
             answer.json.extend(on_thing.json);
         }

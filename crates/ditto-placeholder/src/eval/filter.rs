@@ -6,13 +6,11 @@ use crate::error::FunctionErrorKind;
 use crate::resolve::Resolve;
 use crate::value::Value;
 
+use super::work::Work;
 use super::{Failure, Operand};
 
 /// Longest pattern of `like`, in bytes: a longer one, which only a message can have, matches nothing.
 const MAX_PATTERN: usize = 4_096;
-
-/// Bytes that are compared for one value of a filter, some milliseconds.
-const MAX_WORK: usize = 1 << 26;
 
 /// A filter with its arguments.
 #[derive(Debug, Clone)]
@@ -51,23 +49,16 @@ impl Op {
     }
 }
 
-/// Counts what is compared, so that many values with many others end in time.
-struct Work(usize);
-
-impl Work {
-    fn any(&mut self, op: Op, subject: &str, compared: &[String]) -> Result<bool, FunctionErrorKind> {
-        for compared in compared {
-            let words = compared.len().min(MAX_PATTERN) / 64;
-            self.0 = self.0.saturating_add(16 + subject.len().saturating_mul(words + 1));
-            if self.0 > MAX_WORK {
-                return Err(FunctionErrorKind::TooMuchWork);
-            }
-            if op.holds(subject, compared) {
-                return Ok(true);
-            }
+/// Whether any holds.
+fn any(work: &mut Work, op: Op, subject: &str, compared: &[String]) -> Result<bool, FunctionErrorKind> {
+    for compared in compared {
+        let words = compared.len().min(MAX_PATTERN) / 64;
+        work.spend(16 + subject.len().saturating_mul(words + 1))?;
+        if op.holds(subject, compared) {
+            return Ok(true);
         }
-        Ok(false)
     }
+    Ok(false)
 }
 
 impl Filter {
@@ -84,7 +75,7 @@ impl Filter {
         let second = self.second.value(values)?;
         let third = self.third.as_ref().map(|third| third.value(values)).transpose()?;
         let op = Op::find(second.texts().first());
-        let mut work = Work(0);
+        let mut work = Work::default();
         let keeps = match third {
             // (subject, op, compared): any of the subjects with any of the compared ones.
             Some(compared) => {
@@ -96,7 +87,7 @@ impl Filter {
                         let compared = or_empty(compared);
                         let mut holds = false;
                         for subject in or_empty(first) {
-                            holds = holds || work.any(op, &subject, &compared)?;
+                            holds = holds || any(&mut work, op, &subject, &compared)?;
                         }
                         holds
                     }
@@ -112,7 +103,7 @@ impl Filter {
                     (Value::Resolved(texts), Some(op)) => {
                         let mut kept = Vec::new();
                         for text in texts {
-                            if work.any(op, &text, second.texts())? {
+                            if any(&mut work, op, &text, second.texts())? {
                                 kept.push(text);
                             }
                         }

@@ -1,11 +1,10 @@
 use std::time::Duration;
 
-use ditto_json::merge_objects;
+use ditto_json::{Extraction, Places, merge_objects};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::RawThing;
 use crate::arbitrary::{filter, pointer, thing};
 use crate::property::Placeholder;
 
@@ -67,6 +66,21 @@ fn a_time_that_says_nothing_is_null() {
     check("le(attributes/nil,time:never)", &[], false);
     check("lt(attributes/nil,time:now)", &[], false);
     check("in(attributes/nil,null,time:never)", &[], false);
+}
+
+/// Notes what it is asked for.
+#[derive(Default)]
+struct Asked(std::cell::RefCell<Vec<JsonPointer>>);
+
+impl Fields for Asked {
+    fn values(&self, path: &JsonPointer, _: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
+        self.0.borrow_mut().push(path.clone());
+    }
+
+    fn presence(&self, path: &JsonPointer) -> Presence {
+        self.0.borrow_mut().push(path.clone());
+        Presence::Absent
+    }
 }
 
 #[track_caller]
@@ -237,10 +251,21 @@ proptest! {
         let expected = naive(&filter.expression, &thing);
         prop_assert_eq!(filter.matches(&thing, now()), expected);
         let text = thing.to_string();
-        let raw = RawThing::scan(&text, 64).unwrap();
+        let (extraction, mut places) = (Extraction::new(filter.pointers()), Places::default());
+        let raw = extraction.scan(&text, 64, &mut places).unwrap();
         prop_assert_eq!(filter.matches(&raw, now()), expected);
         let explained = filter.explain(&raw, &Pending::nothing(), now());
         prop_assert_eq!(explained.truth, Truth::from(expected));
+    }
+
+    /// Whoever compiles its pointers is asked for nothing else.
+    #[test]
+    fn nothing_is_asked_for_but_its_pointers(text in filter()) {
+        let filter: Filter = text.parse().unwrap();
+        let asked = Asked::default();
+        // All operands, whatever came out before.
+        filter.explain(&asked, &Pending::nothing(), now());
+        prop_assert_eq!(asked.0.into_inner(), filter.pointers().cloned().collect::<Vec<_>>());
     }
 
     /// What is decided before the enrichment stays, whatever that brings.
