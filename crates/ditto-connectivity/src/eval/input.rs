@@ -128,10 +128,7 @@ impl<'f> Thing<'f> {
         }
         let text = String::from_utf8(bytes).map_err(|error| wrong(&source, format!("not utf-8: {error}")))?;
         let mut scanner = Scanner::new(&text, limits.max_depth);
-        scanner
-            .value()
-            .and_then(|_| scanner.end())
-            .map_err(|error| wrong(&source, error.to_string()))?;
+        scanner.value().and_then(|_| scanner.end()).map_err(|error| wrong(&source, error.to_string()))?;
         if JsonKind::of(text.trim_ascii_start()) != JsonKind::Object {
             return Err(wrong(&source, "a thing is a json object".to_owned()));
         }

@@ -1,7 +1,7 @@
 //! `eval rql`
 
 use ditto_connection::ExtraField;
-use ditto_json::FieldSelector;
+use ditto_json::{Extraction, FieldSelector, Places};
 use ditto_rql::Filter;
 
 use super::enrichment::Enrichment;
