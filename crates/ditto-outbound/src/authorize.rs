@@ -40,7 +40,7 @@ impl Stage<Selected> for Authorize {
     fn apply(&self, Selected { signal, target }: Selected) -> Result<Authorized, Halt> {
         match signal.decide(&target) {
             Decision::Granted => Ok(Authorized { signal: Readable(signal), target }),
-            Decision::Restricted => Err(Halt::Drop(DropReason::Restricted)),
+            Decision::Restricted(_) => Err(Halt::Drop(DropReason::Restricted)),
             // The index selects by granted subject, so this is a second lock on the same door.
             Decision::Denied => Err(Halt::Drop(DropReason::NotReadable)),
         }
