@@ -1,39 +1,57 @@
 //! What a signal says about who may read it (policies.md §5, §6).
 
+use std::collections::BTreeMap;
+
+use ditto_json::JsonPointer;
+use ditto_protocol::{Category, EntityKind, Signal};
 use serde::Deserialize;
 
 use crate::context::AuthorizationContext;
+use crate::policy::MAX_PATH;
+use crate::view::{ALWAYS_READABLE, View};
 
 /// The subjects that may read a signal, those whose right is revoked, and those that may read parts of it only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    read: Vec<Box<str>>,
-    revoked: Vec<Box<str>>,
-    restricted: Vec<Box<str>>,
+    pub(crate) read: Vec<Box<str>>,
+    pub(crate) revoked: Vec<Box<str>>,
+    /// With what they may read.
+    pub(crate) restricted: BTreeMap<Box<str>, View>,
 }
 
 /// Whether a context may read a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// All of it.
     Granted,
-    /// Parts of it: each of its subjects that may read is restricted.
-    Restricted,
+    /// What this view leaves of it: each of its subjects that may read is restricted.
+    Restricted(View),
     /// Nothing.
     Denied,
 }
 
-/// A header that says who may read, and cannot be understood: then nobody may.
+/// Something that says who may read, and cannot be understood: then nobody may.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("header `{header}` is not {expected}")]
+#[error("{what} is not {expected}")]
 pub struct GrantsError {
-    header: &'static str,
+    what: &'static str,
     expected: &'static str,
+}
+
+/// The header `ditto-partial-access-paths`.
+#[derive(Deserialize, Default)]
+struct Partial {
+    #[serde(default)]
+    subjects: Vec<Box<str>>,
+    /// Paths of the thing without their first slash, each with the places in `subjects` of those that may read it.
+    #[serde(default)]
+    paths: BTreeMap<String, Vec<usize>>,
 }
 
 impl Grants {
     /// Grants from the texts of the headers `ditto-read-subjects`, `ditto-read-revoked-subjects` (JSON arrays) and
-    /// `ditto-partial-access-paths` (a JSON object with the array `subjects`). Without the first one nobody may read.
+    /// `ditto-partial-access-paths` (a JSON object with the array `subjects` and the object `paths`). Without the first
+    /// one nobody may read.
     ///
     /// # Errors
     /// A text that is not what its header holds.
@@ -42,28 +60,15 @@ impl Grants {
         revoked: Option<&str>,
         partial: Option<&str>,
     ) -> Result<Self, GrantsError> {
-        #[derive(Deserialize, Default)]
-        struct Partial {
-            #[serde(default)]
-            subjects: Vec<Box<str>>,
-        }
-        let list = |header, text: Option<&str>| match text {
+        let list = |what, text: Option<&str>| match text {
             None => Ok(Vec::new()),
             Some(text) => serde_json::from_str(text)
-                .map_err(|_| GrantsError { header, expected: "a json array of subject ids" }),
+                .map_err(|_| GrantsError { what, expected: "a json array of subject ids" }),
         };
-        let partial: Partial = partial
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|_| GrantsError {
-                header: "ditto-partial-access-paths",
-                expected: "a json object with a list of subjects",
-            })?
-            .unwrap_or_default();
         Ok(Self {
-            read: list("ditto-read-subjects", read)?,
-            revoked: list("ditto-read-revoked-subjects", revoked)?,
-            restricted: partial.subjects,
+            read: list("header `ditto-read-subjects`", read)?,
+            revoked: list("header `ditto-read-revoked-subjects`", revoked)?,
+            restricted: partial.map(restricted).transpose()?.unwrap_or_default(),
         })
     }
 
@@ -72,9 +77,38 @@ impl Grants {
         Self { read: read.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
+    /// The subjects that a policy announcement names: only they may get it. `None` for any other signal.
+    ///
+    /// # Errors
+    /// The announcement names none.
+    pub fn of_announcement(signal: &Signal) -> Result<Option<Self>, GrantsError> {
+        #[derive(Deserialize)]
+        struct Value {
+            #[serde(rename = "subjectIds")]
+            subject_ids: Vec<Box<str>>,
+        }
+        if signal.category() != Category::Announcement || signal.entity().kind() != EntityKind::Policy {
+            return Ok(None);
+        }
+        let value: Value = serde_json::from_str(signal.value().unwrap_or_default()).map_err(|_| {
+            GrantsError { what: "the announcement's value", expected: "an object with `subjectIds`" }
+        })?;
+        Ok(Some(Self::of_subjects(value.subject_ids)))
+    }
+
     /// The subjects that may read all or parts.
     pub fn readers(&self) -> impl Iterator<Item = &str> {
         self.read.iter().map(AsRef::as_ref)
+    }
+
+    /// The subjects whose right is revoked.
+    pub fn revoked(&self) -> impl Iterator<Item = &str> {
+        self.revoked.iter().map(AsRef::as_ref)
+    }
+
+    /// The subjects that may read parts only, with what they may read.
+    pub fn restricted(&self) -> impl Iterator<Item = (&str, &View)> {
+        self.restricted.iter().map(|(subject, view)| (&**subject, view))
     }
 
     /// Whether one of the context's subjects is revoked: that vetoes the whole context.
@@ -82,19 +116,44 @@ impl Grants {
         self.revoked.iter().any(|subject| context.contains(subject))
     }
 
-    /// Decides for a context.
+    /// Decides for a context. What it may read of a thing is what one of its subjects may.
     pub fn decide(&self, context: &AuthorizationContext) -> Decision {
         // From the context's side, which is short: the lists come with the signal.
-        let lists = |list: &[Box<str>], subject: &str| list.iter().any(|listed| **listed == *subject);
-        let mut readers = context.subjects().filter(|subject| lists(&self.read, subject)).peekable();
+        let reads = |subject: &&str| self.read.iter().any(|listed| **listed == **subject);
+        let mut readers = context.subjects().filter(reads).peekable();
         if readers.peek().is_none() || self.is_revoked(context) {
-            Decision::Denied
-        } else if readers.all(|subject| lists(&self.restricted, subject)) {
-            Decision::Restricted
-        } else {
-            Decision::Granted
+            return Decision::Denied;
+        }
+        let mut view = View::nothing();
+        for reader in readers {
+            match self.restricted.get(reader) {
+                Some(parts) => view = view.union(parts),
+                None => return Decision::Granted,
+            }
+        }
+        Decision::Restricted(view)
+    }
+}
+
+/// Who is restricted, by the text of the header.
+fn restricted(text: &str) -> Result<BTreeMap<Box<str>, View>, GrantsError> {
+    let error = GrantsError {
+        what: "header `ditto-partial-access-paths`",
+        expected: "a json object with a list of subjects, and paths with places in it",
+    };
+    let partial: Partial = serde_json::from_str(text).map_err(|_| error.clone())?;
+    let mut paths: Vec<Vec<JsonPointer>> = vec![Vec::new(); partial.subjects.len()];
+    for (path, readers) in partial.paths {
+        let path: JsonPointer = path.parse().map_err(|_| error.clone())?;
+        if path.segments().len() > MAX_PATH {
+            return Err(error);
+        }
+        for reader in readers {
+            paths.get_mut(reader).ok_or_else(|| error.clone())?.push(path.clone());
         }
     }
+    let views = paths.iter().map(|paths| View::of_paths(paths).keeping(&ALWAYS_READABLE));
+    Ok(partial.subjects.into_iter().zip(views).collect())
 }
 
 #[cfg(test)]
@@ -109,7 +168,9 @@ mod tests {
 
     fn grants(read: &[String], revoked: &[String], restricted: &[String]) -> Grants {
         let list = |subjects: &[String]| subjects.iter().map(|subject| subject.as_str().into()).collect();
-        Grants { read: list(read), revoked: list(revoked), restricted: list(restricted) }
+        let restricted =
+            restricted.iter().map(|subject| (subject.as_str().into(), View::nothing())).collect();
+        Grants { read: list(read), revoked: list(revoked), restricted }
     }
 
     #[test]
@@ -128,7 +189,7 @@ mod tests {
         let restricted = [vec!["b"; 1 << 17], vec!["a"]].concat();
         let partial = serde_json::json!({"subjects": restricted}).to_string();
         let grants = Grants::parse(Some(&read), None, Some(&partial)).unwrap();
-        assert_eq!(grants.decide(&["a"].into_iter().collect()), Decision::Restricted);
+        assert_eq!(grants.decide(&["a"].into_iter().collect()), Decision::Restricted(View::nothing()));
         assert!(start.elapsed().as_secs() < 10);
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Authorized {
     pub(crate) target: Arc<CompiledTarget>,
 }
 
-/// Lets a signal pass to a target one of whose subjects may read all of it.
+/// Lets a signal pass to a target one of whose subjects may read it, cut down to what its subjects may read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Authorize;
 
@@ -59,8 +59,11 @@ pub(crate) fn readable(
 ) -> Result<Readable<Arc<RoutedSignal>>, DropReason> {
     match signal.decide(target) {
         Decision::Granted => Ok(Readable(signal.clone())),
-        Decision::Restricted => Err(DropReason::Restricted),
+        Decision::Restricted(view) => signal.viewed(&view).map(Readable).ok_or(DropReason::Restricted),
         // The index selects by granted subject, so this is a second lock on the same door.
         Decision::Denied => Err(DropReason::NotReadable),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,6 @@ use ditto_authorization::Grants;
 use ditto_protocol::{
     Category, EntityKind, ErrorCode, Headers, KnownHeader, Limits, ProtocolError, Signal, header_definition,
 };
-use serde::Deserialize;
 
 use crate::counters::FeedDrop;
 use crate::feed::Payload;
@@ -127,8 +126,10 @@ impl Intake {
 
     fn audience(&mut self, signal: &Signal) -> Result<Audience, Refusal> {
         let entity = signal.entity().kind();
-        if signal.category() == Category::Announcement && entity == EntityKind::Policy {
-            return announced_subjects(signal).map(Audience::Subjects);
+        let announced = Grants::of_announcement(signal)
+            .map_err(|error| refusal(FeedDrop::NotDittoProtocol, error.to_string()))?;
+        if let Some(announced) = announced {
+            return Ok(Audience::Subjects(Arc::new(announced)));
         }
         if signal.category() == Category::Announcement && entity == EntityKind::Connection {
             return Ok(Audience::OwnConnection);
@@ -203,22 +204,6 @@ fn overlay(headers: &mut Headers, record_headers: &[(Bytes, Bytes)]) -> Result<(
             .map_err(|error| refusal(FeedDrop::InvalidInternalHeader, error.message().to_owned()))?;
     }
     Ok(())
-}
-
-/// The subjects that a policy announcement is about: only they may get it (design §3, invariant 2).
-fn announced_subjects(signal: &Signal) -> Result<Arc<Grants>, Refusal> {
-    #[derive(Deserialize)]
-    struct Value {
-        #[serde(rename = "subjectIds")]
-        subject_ids: Vec<Box<str>>,
-    }
-    let value: Value = serde_json::from_str(signal.value().unwrap_or_default()).map_err(|error| {
-        refusal(
-            FeedDrop::NotDittoProtocol,
-            format!("the announcement names no subjects in `subjectIds`: {error}"),
-        )
-    })?;
-    Ok(Arc::new(Grants::of_subjects(value.subject_ids)))
 }
 
 fn refusal(reason: FeedDrop, detail: impl Into<String>) -> Refusal {

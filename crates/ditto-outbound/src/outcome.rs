@@ -20,7 +20,7 @@ pub enum Outcome {
 pub enum DropReason {
     /// No subject of the target may read the signal.
     NotReadable,
-    /// Each subject of the target that may read the signal may read a part of it only, and views are not built yet.
+    /// Each subject of the target that may read the thing may read a part of it only, and nothing of what the signal says.
     Restricted,
     /// No topic of the target has a filter that holds.
     Filtered,
@@ -54,7 +54,7 @@ impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotReadable => "no subject of the target may read this signal",
-            Self::Restricted => "the target's subjects may read parts of this signal only",
+            Self::Restricted => "the target's subjects may read nothing of what this signal says",
             Self::Filtered => "no filter of the target's topics holds",
             Self::Expired => "its time-out had passed before it could be published",
             Self::OnHold => "the target or its connection was on hold, and on_hold is \"drop\"",

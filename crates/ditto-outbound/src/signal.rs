@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ditto_authorization::{Decision, Grants};
+use ditto_authorization::{Cut, Decision, Grants, View};
 use ditto_protocol::{Category, EntityKind, Signal};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -24,6 +24,8 @@ pub struct RoutedSignal {
     shown_thing: OnceLock<Value>,
     /// The same signal with something of its thing. Held only while the signal is being routed.
     enriched: Mutex<SmallVec<[Arc<RoutedSignal>; 1]>>,
+    /// The same signal as some may see it, if it has anything for them. Held only while the signal is being routed.
+    viewed: Mutex<SmallVec<[(View, Option<Arc<RoutedSignal>>); 1]>>,
 }
 
 /// What is known of the thing that a signal is about.
@@ -35,6 +37,19 @@ pub(crate) enum ThingState {
     Absent,
     /// Nobody knows, and why not.
     Unknown(Arc<str>),
+}
+
+impl ThingState {
+    fn cut(&self, view: &View) -> Self {
+        match self {
+            Self::Known(thing) => match view.cut("/", thing) {
+                Cut::Whole => self.clone(),
+                Cut::Part(part) => Self::Known(part.into()),
+                Cut::Nothing => Self::Known("{}".into()),
+            },
+            other => other.clone(),
+        }
+    }
 }
 
 /// Who may get a signal.
@@ -58,6 +73,7 @@ impl RoutedSignal {
             thing: OnceLock::new(),
             shown_thing: OnceLock::new(),
             enriched: Mutex::default(),
+            viewed: Mutex::default(),
         }
     }
 
@@ -78,13 +94,51 @@ impl RoutedSignal {
 
     /// Tells it of its thing, unless it has been told.
     pub(crate) fn tell_of_thing(&self, thing: ThingState) {
-        // What it was told first counts for all of its targets.
+        // What it was told first counts for all of its targets. What was cut from it before did not know.
         let _known = self.thing.set(thing);
+        self.viewed.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// What it shows of its thing.
     pub(crate) fn shown_thing(&self) -> &Value {
         self.shown_thing.get_or_init(|| self.signal.filtered_thing())
+    }
+
+    /// The same signal, cut down to a view; `None` if that leaves nothing of it.
+    pub(crate) fn viewed(self: &Arc<Self>, view: &View) -> Option<Arc<Self>> {
+        let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = viewed.iter().find(|(known, _)| known == view) {
+            return known.clone();
+        }
+        let cut = self.cut(view);
+        viewed.push((view.clone(), cut.clone()));
+        cut
+    }
+
+    fn cut(&self, view: &View) -> Option<Arc<Self>> {
+        if self.signal.category() != Category::Event {
+            // Views are of things: what else is said to somebody who may read parts is not understood, and so not told.
+            return None;
+        }
+        let signal = match view.cut_value(&self.signal) {
+            Cut::Whole => self.signal.clone(),
+            Cut::Part(part) => self.signal.with_value(Some(&part)),
+            Cut::Nothing => return None,
+        };
+        let extra = signal.extra().map(|extra| match view.cut_extra(extra) {
+            Cut::Whole => extra.to_owned(),
+            Cut::Part(part) => part,
+            Cut::Nothing => "{}".to_owned(),
+        });
+        let signal = match extra {
+            Some(extra) => signal.with_extra(Some(&extra)),
+            None => signal,
+        };
+        let cut = Self::new(signal, self.audience.clone());
+        if let Some(thing) = self.thing.get() {
+            cut.tell_of_thing(thing.cut(view));
+        }
+        Some(Arc::new(cut))
     }
 
     /// The same signal with fields of its thing, as JSON text.
@@ -163,6 +217,7 @@ impl RoutedSignal {
     pub(crate) fn forget_payloads(&self) {
         self.payloads.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.enriched.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.viewed.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -74,6 +74,14 @@ codes! {
     POLICY_LABEL_INVALID = "policies:label.invalid", 400;
     /// No subject id.
     SUBJECT_ID_INVALID = "policies:subjectid.invalid", 400;
+    /// An expiry of a policy's subject that is no instant.
+    SUBJECT_EXPIRY_INVALID = "policies:subjectexpiry.invalid", 400;
+    /// An announcement of a policy's subject with a duration that is none.
+    SUBJECT_ANNOUNCEMENT_INVALID = "policies:subjectannouncement.invalid", 400;
+    /// A policy that imports itself, or imports too deep.
+    POLICY_IMPORT_INVALID = "policies:import.invalid", 400;
+    /// A policy past a bound on its size.
+    POLICY_TOO_LARGE = "policies:policy.toolarge", 413;
     /// No connection id.
     CONNECTION_ID_INVALID = "connectivity:connection.id.invalid", 400;
     /// No acknowledgement label.

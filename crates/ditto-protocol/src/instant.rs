@@ -1,6 +1,7 @@
 //! Instants as texts: ISO 8601 with a date, a time with seconds, and an offset.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 
@@ -42,6 +43,11 @@ pub(crate) fn canonical_instant(text: &str) -> Cow<'_, str> {
         _ => 9,
     };
     Cow::Owned(format!("{instant:.precision$}"))
+}
+
+/// The instant that an ISO 8601 text with date, time with seconds, and offset names, such as `2024-05-06T07:08:09Z`.
+pub fn parse_instant(text: &str) -> Option<SystemTime> {
+    parse(text).and_then(|instant| SystemTime::try_from(instant).ok())
 }
 
 /// Blanks, annotations and a time without seconds, which other readers of such texts take, are none.

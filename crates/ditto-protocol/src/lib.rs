@@ -30,6 +30,7 @@ pub use self::{
         AckLabel, ConnectionId, DefinitionId, FeatureId, MessageSubject, PolicyId, PolicyLabel, ResourceKey,
         SubjectId, ThingId, attribute_pointer,
     },
+    instant::parse_instant,
     kind::{Category, SignalType},
     resource::{PolicyResource, ThingResource},
     signal::{Entity, EntityKind, Limits, Signal},
