@@ -168,7 +168,8 @@ mod tests {
 
     fn grants(read: &[String], revoked: &[String], restricted: &[String]) -> Grants {
         let list = |subjects: &[String]| subjects.iter().map(|subject| subject.as_str().into()).collect();
-        let restricted = restricted.iter().map(|subject| (subject.as_str().into(), View::nothing())).collect();
+        let restricted =
+            restricted.iter().map(|subject| (subject.as_str().into(), View::nothing())).collect();
         Grants { read: list(read), revoked: list(revoked), restricted }
     }
 

@@ -98,7 +98,10 @@ impl Rules {
                 }
                 for node in &above {
                     if let Some(rule) = self.rule_mut(*node, permission) {
-                        list(rule, if is_grant { |it| &mut it.granted_below } else { |it| &mut it.revoked_below });
+                        list(
+                            rule,
+                            if is_grant { |it| &mut it.granted_below } else { |it| &mut it.revoked_below },
+                        );
                     }
                 }
             }
@@ -113,8 +116,12 @@ impl Rules {
             let Some(parent) = node.parent else { continue };
             let is_disputed =
                 |rule: &Rule| rule.is_disputed_below || !rule.granted.is_empty() && !rule.revoked.is_empty();
-            let disputed: Vec<_> =
-                node.rules.iter().filter(|(_, rule)| is_disputed(rule)).map(|(permission, _)| *permission).collect();
+            let disputed: Vec<_> = node
+                .rules
+                .iter()
+                .filter(|(_, rule)| is_disputed(rule))
+                .map(|(permission, _)| *permission)
+                .collect();
             for permission in disputed {
                 if let Some(rule) = self.rule_mut(parent, permission) {
                     rule.is_disputed_below = true;

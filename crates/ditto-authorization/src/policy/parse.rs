@@ -121,7 +121,11 @@ impl Reference {
             None => None,
             Some(Value::String(id)) if !id.is_empty() => Some(parse(id, &place.member("import"))?),
             Some(other) => {
-                return Err(wrong_type(&place.member("import"), other, "the id of a policy; leave it out to name an entry of this one"));
+                return Err(wrong_type(
+                    &place.member("import"),
+                    other,
+                    "the id of a policy; leave it out to name an entry of this one",
+                ));
             }
         };
         Ok(Self { import, entry })
@@ -195,7 +199,8 @@ impl Resource {
         let permissions = |name| {
             member(members, name).ok_or_else(|| missing(place, name))?;
             let place = place.member(name);
-            let names = elements(members, name, &place, |element, _| Ok(element.as_str().map(ToOwned::to_owned)))?;
+            let names =
+                elements(members, name, &place, |element, _| Ok(element.as_str().map(ToOwned::to_owned)))?;
             if names.len() > MAX_PERMISSIONS {
                 let reason = format!("more than {MAX_PERMISSIONS} permissions");
                 return Err(PolicyError::new(ErrorCode::POLICY_ENTRY_INVALID, &place, reason, "name fewer"));
@@ -222,8 +227,10 @@ fn read_imports(value: &Value, place: &Place<'_>, own: Option<&PolicyId>) -> Res
         let entries = elements(members, "entries", &place.member("entries"), |element, place| {
             element.as_str().map(|label| parse::<PolicyLabel>(label, place)).transpose()
         })?;
-        let transitive = elements(members, "transitiveImports", &place.member("transitiveImports"), |id, place| {
-            match id.as_str() {
+        let transitive =
+            elements(members, "transitiveImports", &place.member("transitiveImports"), |id, place| match id
+                .as_str()
+            {
                 Some(id) => parse(id, place),
                 None => Err(PolicyError::new(
                     ErrorCode::POLICY_IMPORT_INVALID,
@@ -231,8 +238,7 @@ fn read_imports(value: &Value, place: &Place<'_>, own: Option<&PolicyId>) -> Res
                     "no text",
                     "write the id of a policy",
                 )),
-            }
-        })?;
+            })?;
         let entries = entries.into_iter().flatten().map(|label| label.to_string()).collect();
         Ok(Import { id, entries, transitive })
     })
