@@ -21,6 +21,7 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
         ("entity-ids", 124),
         ("placeholders", 250),
         ("kafka-addresses", 54),
+        ("policies", 174),
         ("rql", 284),
         ("topics", 93),
     ] {
@@ -38,7 +39,16 @@ fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
 fn a_changed_expectation_fails() -> anyhow::Result<()> {
     let differences = conformance::Differences::of_project()?;
     let mut changed = 0;
-    for file in ["protocol", "topicpath", "entity-ids", "placeholders", "kafka-addresses", "rql", "topics"] {
+    for file in [
+        "protocol",
+        "topicpath",
+        "entity-ids",
+        "placeholders",
+        "kafka-addresses",
+        "policies",
+        "rql",
+        "topics",
+    ] {
         let driver = conformance::driver(file).expect("driven above");
         for row in conformance::load(&vectors().join(format!("{file}.ndjson")))? {
             let ours = differences.expectation(file, &row.json);
@@ -257,6 +267,91 @@ fn a_class_names_filters_that_nobody_has_seen() -> anyhow::Result<()> {
     let row = json!({ "mode": "signal", "filter": "eq(attributes/site,1)", "signal": attribute, "extraFields": "attributes/site",
         "extra": {}, "expect": never });
     assert!(matches!(check(&row), Verdict::Failed(_)));
+    Ok(())
+}
+
+/// Rows about policies that are not among the vectors, with what the reference answers to them.
+#[test]
+fn a_class_names_readers_that_nobody_has_seen() -> anyhow::Result<()> {
+    let driver = conformance::driver("policies").context("policies is driven")?;
+    let differences = conformance::Differences::of_project()?;
+    let entry = |subject: &str, expiry: &str, resources: &[(&str, &str)]| {
+        let resources: serde_json::Map<_, _> = resources
+            .iter()
+            .map(|(key, effect)| {
+                let mut permissions = json!({ "grant": [], "revoke": [] });
+                permissions[*effect] = json!(["READ"]);
+                ((*key).to_owned(), permissions)
+            })
+            .collect();
+        json!({ "subjects": { subject: { "type": "t", "expiry": expiry } }, "resources": resources })
+    };
+    let later = "2999-01-01T00:00:00Z";
+    let policy = |entries: Value| json!({ "policyId": "a:p", "entries": entries });
+    let expired = policy(json!({
+        "a": entry("i:a", "2001-01-01T00:00:00Z", &[("thing:/", "grant")]),
+        "b": entry("i:b", later, &[("thing:/", "grant")]),
+    }));
+    let check = |subject: &str| {
+        json!({ "kind": "check", "policy": expired, "subjects": [subject], "resource": "thing:/",
+        "permissions": ["READ"], "expect": { "unrestricted": true, "partial": true } })
+    };
+    let parts = policy(json!({
+        "o": entry("i:o", later, &[("thing:/", "grant")]),
+        "r": entry("i:r", later, &[("thing:/attributes/a", "grant"), ("thing:/attributes/a/x", "revoke")]),
+    }));
+    let thing = json!({ "thingId": "a:t", "attributes": { "a": { "x": 1, "y": 2 }, "b": 3 } });
+    let event = |action: &str, path: &str, value: Value, extra: Option<Value>, theirs: Value| {
+        let mut row = json!({ "kind": "thing-event-read-subjects", "policy": parts, "thing": thing,
+            "targetSubjects": ["i:r"],
+            "signal": { "topic": format!("a/t/things/twin/events/{action}"), "path": path, "revision": 1, "value": value },
+            "expect": { "readSubjects": ["i:o", "i:r"], "revokedSubjects": [], "targetAuthorized": true,
+                "partialAccessPaths": { "i:r": ["/attributes/a/y"] },
+                "partialAccessHeader": { "subjects": ["i:r"], "paths": { "attributes/a/y": [0] } },
+                "payloadPath": path, "payloadValue": theirs } });
+        if let Some(extra) = extra {
+            row["extra"] = extra.clone();
+            row["expect"]["payloadExtra"] = extra;
+        }
+        row
+    };
+    let nothing = || json!({});
+    for (row, place, ours) in [
+        (check("i:a"), "unrestricted", json!(false)),
+        (check("i:b"), "unrestricted", json!(true)),
+        (
+            event("merged", "/", json!({ "attributes": null }), None, nothing()),
+            "payloadValue",
+            json!({ "attributes": null }),
+        ),
+        (
+            event("merged", "/attributes", json!({ "b": 1, "a": 7 }), None, nothing()),
+            "payloadValue",
+            json!({ "a": 7 }),
+        ),
+        (event("merged", "/attributes", json!(4), None, nothing()), "payloadValue", Value::Null),
+        (
+            event("modified", "/attributes/a", json!({ "x": 1, "n": [{ "x": 1 }] }), None, nothing()),
+            "payloadValue",
+            json!({ "n": [{ "x": 1 }] }),
+        ),
+        (event("created", "/attributes/a/new", json!(1), None, nothing()), "payloadValue", json!(1)),
+        (
+            event("modified", "/attributes/a/y", json!(1), Some(json!({ "policyId": "a:p" })), json!(1)),
+            "payloadExtra",
+            nothing(),
+        ),
+    ] {
+        let row = Row { id: "x".to_owned(), json: row };
+        let verdict = conformance::check("policies", driver, &row, &differences);
+        assert_eq!(verdict, Verdict::KnownDifference, "{}", row.json);
+        assert_eq!((driver.run)(&row.json)[place], ours, "{}", row.json);
+    }
+    // Where the reference is right it is compared with.
+    let wrong = event("modified", "/attributes/a/y", json!(1), None, json!(2));
+    let verdict =
+        conformance::check("policies", driver, &Row { id: "x".to_owned(), json: wrong }, &differences);
+    assert!(matches!(verdict, Verdict::Failed(_)));
     Ok(())
 }
 

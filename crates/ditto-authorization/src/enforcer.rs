@@ -4,7 +4,7 @@ mod explain;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use ditto_protocol::{Category, EntityKind, PolicyId, ResourceKey, Signal};
@@ -18,8 +18,8 @@ use crate::policy::Policy;
 use crate::rules::{Entries, Node, Permission, Rules, Word};
 use crate::view::{self, ALWAYS_READABLE, Access, View};
 
-/// Decides by a policy, for things of one namespace, from one moment until [`Self::expires_at`]. It never changes; share
-/// it behind an [`Arc`].
+/// Decides by a policy, for things of one namespace, from one moment until [`Self::expires_at`]. What it decides
+/// never changes; share it behind an [`Arc`].
 pub struct Enforcer {
     entries: Vec<EffectiveEntry>,
     rules: Rules,
@@ -28,6 +28,8 @@ pub struct Enforcer {
     groups: Vec<Group>,
     read: Option<Permission>,
     expires_at: Option<SystemTime>,
+    /// What one of several groups may see.
+    unions: RwLock<HashMap<Vec<u32>, View>>,
     /// Who may read events of the thing.
     event_grants: OnceLock<Arc<Grants>>,
 }
@@ -42,6 +44,8 @@ struct Group {
 
 /// The permission to read.
 const READ: &str = "READ";
+/// Most unions of views that are remembered.
+const MAX_UNIONS: usize = 1024;
 
 impl Enforcer {
     /// Compiles a policy. `namespace` is that of the thing: entries for other namespaces do not count; `None` means that
@@ -92,6 +96,7 @@ impl Enforcer {
             subjects,
             groups,
             expires_at,
+            unions: RwLock::default(),
             event_grants: OnceLock::new(),
         })
     }
@@ -179,8 +184,37 @@ impl Enforcer {
 
     /// What of a thing one of a context's subjects may see, each by itself: that is what it gets of events.
     pub fn view(&self, context: &AuthorizationContext) -> View {
-        let groups = context.subjects().filter_map(|subject| self.group(subject));
-        groups.fold(View::nothing(), |view, group| view.union(self.view_of(group)))
+        let mut parts = Vec::new();
+        for number in context.subjects().filter_map(|subject| self.subjects.get(subject)) {
+            let Some(view) = self.groups.get(*number as usize).map(|group| self.view_of(group)) else {
+                continue;
+            };
+            match view.access() {
+                Access::Whole => return view.clone(),
+                Access::Part => parts.push((*number, view)),
+                Access::Nothing => {}
+            }
+        }
+        match parts.as_slice() {
+            [] => View::nothing(),
+            [(_, view)] => (*view).clone(),
+            _ => self.union(&parts),
+        }
+    }
+
+    /// What one of several groups may see. Contexts are those of targets: they come again with each event.
+    fn union(&self, parts: &[(u32, &View)]) -> View {
+        let numbers: Vec<_> = parts.iter().map(|(number, _)| *number).collect();
+        let known = self.unions.read().unwrap_or_else(PoisonError::into_inner).get(&numbers).cloned();
+        known.unwrap_or_else(|| {
+            let view = parts.iter().fold(View::nothing(), |view, (_, part)| view.union(part));
+            let mut unions = self.unions.write().unwrap_or_else(PoisonError::into_inner);
+            if unions.len() >= MAX_UNIONS {
+                unions.clear();
+            }
+            unions.insert(numbers, view.clone());
+            view
+        })
     }
 
     /// What a context's subjects get together when they retrieve a thing: what is revoked to one of them is revoked to

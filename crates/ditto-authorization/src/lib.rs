@@ -10,6 +10,9 @@ mod policy;
 mod rules;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     context::AuthorizationContext,
     enforcer::{Enforcer, Reason},

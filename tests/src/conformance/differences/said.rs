@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
+use super::readable::Readable;
 
 /// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
 #[derive(Debug, Default)]
@@ -14,12 +15,15 @@ pub(super) struct Said {
     asked: Option<Asked>,
     /// As it is written, and with the values of its headers.
     address: (String, String),
+    /// The whole row, of which others read more.
+    row: Value,
 }
 
 impl Said {
     /// What a row says. Its message, or the signal of a filter, is given as an object or as its text.
     pub(super) fn of(row: &Value) -> Self {
-        let known = Self { address: address(row), asked: Asked::of(row), ..Self::default() };
+        let known =
+            Self { address: address(row), asked: Asked::of(row), row: row.clone(), ..Self::default() };
         let message = match row.get("message").filter(|_| row["kind"] == "message").or(row.get("signal")) {
             Some(Value::Object(message)) => Some(message.clone()),
             Some(Value::String(text)) => serde_json::from_str(text).ok(),
@@ -35,6 +39,11 @@ impl Said {
     /// What the row's filter asks, if that is of one property.
     pub(super) fn asked(&self) -> Option<&Asked> {
         self.asked.as_ref()
+    }
+
+    /// What may be read by the row's policy, if it is about one.
+    pub(super) fn readable(&self) -> Option<Readable<'_>> {
+        Readable::of(&self.row)
     }
 
     /// Whether the row's filter holds of an event on the definition of a feature; `None` for other signals.

@@ -3,6 +3,7 @@
 mod entity_ids;
 mod kafka_addresses;
 mod placeholders;
+mod policies;
 mod protocol;
 mod rql;
 mod topicpath;
@@ -24,12 +25,17 @@ pub struct Driver {
     pub run: fn(&Value) -> Value,
 }
 
-pub(super) const DRIVERS: [Driver; 7] = [
+pub(super) const DRIVERS: [Driver; 8] = [
     Driver { file: "protocol", rules: Rules { informative: &["class"] }, run: protocol::run },
     Driver { file: "topicpath", rules: Rules { informative: &[] }, run: topicpath::run },
     Driver { file: "entity-ids", rules: Rules { informative: &[] }, run: entity_ids::run },
     Driver { file: "placeholders", rules: Rules { informative: &[] }, run: placeholders::run },
     Driver { file: "kafka-addresses", rules: Rules { informative: &[] }, run: kafka_addresses::run },
+    Driver {
+        file: "policies",
+        rules: Rules { informative: &["trieUnrestricted", "triePartial"] },
+        run: policies::run,
+    },
     Driver { file: "rql", rules: Rules { informative: &[] }, run: rql::run },
     Driver { file: "topics", rules: Rules { informative: &[] }, run: topics::run },
 ];
