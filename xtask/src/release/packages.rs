@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(other_versions(&metadata, env!("CARGO_PKG_VERSION")), [""; 0]);
         assert_eq!(other_versions(&metadata, "77.0.0").len(), metadata.packages.len());
         assert!(!published(&metadata).contains(&"xtask".to_owned()));
-        let found = with_what_they_name(&metadata, &["ditto-connection".to_owned()]);
-        assert_eq!(found, ["ditto-connection", "ditto-json", "ditto-placeholder", "ditto-protocol"]);
+        let found = with_what_they_name(&metadata, &["ditto-rql".to_owned()]);
+        assert_eq!(found, ["ditto-json", "ditto-rql"]);
     }
 
     #[test]
