@@ -25,8 +25,11 @@ pub struct RoutedSignal {
     /// The same signal with something of its thing. Held only while the signal is being routed.
     enriched: Mutex<SmallVec<[Arc<RoutedSignal>; 1]>>,
     /// The same signal as some may see it, if it has anything for them. Held only while the signal is being routed.
-    viewed: Mutex<SmallVec<[(View, Option<Arc<RoutedSignal>>); 1]>>,
+    viewed: Mutex<SmallVec<[Viewed; 1]>>,
 }
+
+/// What is left of a signal for a view, if anything is.
+type Viewed = (View, Option<Arc<RoutedSignal>>);
 
 /// What is known of the thing that a signal is about.
 #[derive(Debug, Clone)]
