@@ -264,3 +264,6 @@ impl Merge<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,6 @@ impl Resource {
         &self.revokes
     }
 }
+
+#[cfg(test)]
+mod tests;
