@@ -26,6 +26,14 @@ fn help_says_what_exit_codes_mean() -> anyhow::Result<()> {
 }
 
 #[test]
+fn the_quickstart_gets_what_is_due() -> anyhow::Result<()> {
+    let ended = setup()?.execute(&["quickstart", "--once"])?;
+    ended.expect_code(0)?;
+    assert!(ended.stdout.contains("records of 200 signals, each as due"), "{}", ended.stdout);
+    Ok(())
+}
+
+#[test]
 fn shells_and_man_learn_the_commands() -> anyhow::Result<()> {
     let setup = setup()?;
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

@@ -105,26 +105,39 @@ impl Sample {
 
     fn event(&self) -> SampleSignal {
         let message = self.event_message();
+        let written = Self::written(&message, self.revision);
+        let mut due = vec![Due {
+            topic: "topic",
+            key: Some("key".to_owned()),
+            partition: None,
+            headers: self.record_headers("kafka-example-connection-123", &[]),
+            value: written.clone(),
+        }];
+        due.extend(self.due_to_fleet(&written));
+        self.signal(&message, vec![("ditto-read-subjects", json!([EXAMPLE, FLEET]).to_string())], due)
+    }
+
+    /// An event as it is written outside.
+    fn written(message: &Value, revision: u64) -> Value {
         let mut value = message.clone();
         if let Some(headers) = value.get_mut("headers").and_then(Value::as_object_mut) {
             headers.insert("response-required".into(), false.into());
-            headers.insert("entity-revision".into(), self.revision.into());
+            headers.insert("entity-revision".into(), revision.into());
             headers.insert("content-type".into(), "application/json".into());
         }
-        let record = |topic, key, connection: &str, more: &[(&'static str, String)]| Due {
+        value
+    }
+
+    fn due_to_fleet(&self, written: &Value) -> [Due; 2] {
+        let record = |topic, key, more: &[(&'static str, String)]| Due {
             topic,
             key,
             partition: None,
-            headers: self.record_headers(connection, more),
-            value: value.clone(),
+            headers: self.record_headers("quickstart-devices", more),
+            value: written.clone(),
         };
         let mapped = [("thing", self.name.clone()), ("source", "quickstart".to_owned())];
-        let due = vec![
-            record("topic", Some("key".to_owned()), "kafka-example-connection-123", &[]),
-            record("devices", Some(self.thing()), "quickstart-devices", &mapped),
-            record("telemetry", None, "quickstart-devices", &[]),
-        ];
-        self.signal(&message, vec![("ditto-read-subjects", json!([EXAMPLE, FLEET]).to_string())], due)
+        [record("devices", Some(self.thing()), &mapped), record("telemetry", None, &[])]
     }
 
     fn alarm(&self) -> SampleSignal {
@@ -161,14 +174,19 @@ impl Sample {
         self.signal(&message, vec![("ditto-read-subjects", json!([EXAMPLE, OPERATOR]).to_string())], due)
     }
 
-    /// The fleet's subject may read a part of it: dropped until views are built.
+    /// The fleet's subject may read the latitude of things and nothing else: it gets that, or nothing.
     fn restricted(&self) -> SampleSignal {
-        let paths = json!({"subjects": [FLEET], "paths": {"attributes/location": [0]}});
+        let paths = json!({"subjects": [FLEET], "paths": {"attributes/location/lat": [0]}});
         let headers = vec![
             ("ditto-read-subjects", json!([FLEET]).to_string()),
             ("ditto-partial-access-paths", paths.to_string()),
         ];
-        self.signal(&self.event_message(), headers, Vec::new())
+        let message = self.event_message();
+        let mut written = Self::written(&message, self.revision);
+        let location = written.get_mut("value").and_then(Value::as_object_mut);
+        let has_latitude = location.is_some_and(|location| location.remove("lon").is_some());
+        let due = if has_latitude { self.due_to_fleet(&written).into() } else { Vec::new() };
+        self.signal(&message, headers, due)
     }
 
     /// No connection here may read it.
