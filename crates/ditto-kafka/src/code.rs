@@ -50,6 +50,8 @@ impl ErrorCode {
     pub const PURGE_INFLIGHT: Self = Self(-151);
     /// The client is broken for good (librdkafka).
     pub const FATAL: Self = Self(-150);
+    /// The group has another member with this instance id (protocol).
+    pub const FENCED_INSTANCE_ID: Self = Self(82);
     /// The topic or partition does not exist (protocol).
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
     /// The record is larger than the topic admits (protocol); also what the client says at once

@@ -30,17 +30,7 @@ pub(super) struct Assignment {
 }
 
 impl Assignment {
-    pub(super) fn new(settings: &ConsumerSettings, shared: Arc<Shared>) -> Self {
-        Self::resume(settings, shared, Partitions::new(settings.span))
-    }
-
-    /// In place of a client that can't go on: tickets for what that one had stay void.
-    pub(super) fn resume(
-        settings: &ConsumerSettings,
-        shared: Arc<Shared>,
-        mut partitions: Partitions,
-    ) -> Self {
-        partitions.lose_all();
+    pub(super) fn new(settings: &ConsumerSettings, shared: Arc<Shared>, partitions: Partitions) -> Self {
         Self {
             partitions: Mutex::new(partitions),
             is_out: AtomicBool::new(false),

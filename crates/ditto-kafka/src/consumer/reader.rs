@@ -84,17 +84,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A group that has not answered after this is worth a line. A rebalance of a busy group may take longer.
 const JOIN: Duration = Duration::from_secs(30);
 
-/// FENCED_INSTANCE_ID: the group has another member with this instance id.
-const FENCED: ErrorCode = ErrorCode::from_number(82);
-
 impl Reader {
     pub(super) fn new(
         settings: &ConsumerSettings,
         shared: Arc<Shared>,
         batches: mpsc::Sender<Vec<ConsumedRecord>>,
     ) -> Result<Self, ClientError> {
+        let context = Assignment::new(settings, Arc::clone(&shared), Partitions::new(settings.span));
         Ok(Self {
-            consumer: join(settings, Assignment::new(settings, Arc::clone(&shared)))?,
+            consumer: join(settings, context)?,
             settings: settings.clone(),
             shared,
             batches: Some(batches),
@@ -111,11 +109,13 @@ impl Reader {
 
     /// A new client in place of one that the group has shut out.
     fn join_anew(&mut self) -> Result<(), ClientError> {
-        let partitions = {
-            let mut partitions = lock(&self.consumer.context().partitions);
-            std::mem::replace(&mut *partitions, Partitions::new(self.settings.span))
-        };
-        let context = Assignment::resume(&self.settings, Arc::clone(&self.shared), partitions);
+        // Goes on counting: tickets for what the old one had stay void.
+        let mut partitions = std::mem::replace(
+            &mut *lock(&self.consumer.context().partitions),
+            Partitions::new(self.settings.span),
+        );
+        partitions.lose_all();
+        let context = Assignment::new(&self.settings, Arc::clone(&self.shared), partitions);
         // Beside the old one for as long as that takes to end: it has no say in the group any more.
         self.consumer = join(&self.settings, context)?;
         self.commits = Commits::new(self.settings.commit_interval);
@@ -308,7 +308,9 @@ impl Reader {
 
     fn failed(&mut self, error: &KafkaError) -> Result<(), ClientError> {
         if let KafkaError::MessageConsumptionFatal(_) = error {
-            if ErrorCode::from_error(error) == FENCED && self.consumer.context().is_out() {
+            if ErrorCode::from_error(error) == ErrorCode::FENCED_INSTANCE_ID
+                && self.consumer.context().is_out()
+            {
                 warn!(%error, "kafka consumer fenced after its session was lost, joins the group anew");
                 return self.join_anew();
             }

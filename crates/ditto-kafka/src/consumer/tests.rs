@@ -4,6 +4,7 @@ use rdkafka::Message as _;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
+use super::partitions::Partitions;
 use super::*;
 use crate::code::ErrorCode;
 use crate::connection::ConnectionStatus;
@@ -11,6 +12,9 @@ use crate::embedded::{EmbeddedCluster, RequestKind};
 use crate::pool::ProducerPool;
 use crate::record::{Record, Token};
 use crate::settings::{Bounds, ProducerSettings};
+
+/// The session has expired, and the group has gone on without this member.
+const UNKNOWN_MEMBER_ID: ErrorCode = ErrorCode::from_number(25);
 
 /// Writes `n` numbered records to a topic, over its partitions.
 async fn write(cluster: &EmbeddedCluster, topic: &str, numbers: std::ops::Range<usize>) {
@@ -215,8 +219,6 @@ fn leave_behind(protocol: GroupProtocol) {
 /// The owner has no room, so the reader only polls to stay in the group: it must not pass over what it is told then.
 #[test]
 fn a_failure_while_the_owner_has_no_room_is_told_after_the_rest() {
-    /// FENCED_INSTANCE_ID: another process has the name of this one.
-    const FENCED: ErrorCode = ErrorCode::from_number(82);
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 1).unwrap();
@@ -226,9 +228,9 @@ fn a_failure_while_the_owner_has_no_room_is_told_after_the_rest() {
             .with_instance_id(Some("one".to_owned()));
         let mut consumer = Consumer::start(&settings).unwrap();
         until("there is no room", || consumer.counts().batches == 2).await;
-        cluster.request_errors(RequestKind::Heartbeat, &[FENCED]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::FENCED_INSTANCE_ID]).unwrap();
         let told = || consumer.connection_state().last_error().map(crate::connection::ConnectionError::code);
-        until("it is told", || told() == Some(FENCED)).await;
+        until("it is told", || told() == Some(ErrorCode::FENCED_INSTANCE_ID)).await;
         let mut count = 0;
         while let Some(batch) =
             tokio::time::timeout(Duration::from_secs(30), consumer.next_batch()).await.expect("it ends")
@@ -239,7 +241,10 @@ fn a_failure_while_the_owner_has_no_room_is_told_after_the_rest() {
             }
         }
         assert!(count > 512, "{count}");
-        assert_eq!(consumer.failure().unwrap().kind(), crate::error::ClientErrorKind::Cluster(FENCED));
+        assert_eq!(
+            consumer.failure().unwrap().kind(),
+            crate::error::ClientErrorKind::Cluster(ErrorCode::FENCED_INSTANCE_ID)
+        );
         consumer.close(Duration::from_secs(20)).await;
     });
 }
@@ -331,8 +336,6 @@ fn a_group_that_can_t_commit_pauses() {
 
 #[test]
 fn nothing_is_committed_for_partitions_that_are_lost() {
-    /// UNKNOWN_MEMBER_ID: the session has expired, and the group has gone on without this member.
-    const EXPIRED: ErrorCode = ErrorCode::from_number(25);
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 2).unwrap();
@@ -344,7 +347,7 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
         let records = read(&mut consumer, 20).await;
         assert_eq!(committed(&cluster, 2), [Some(0), Some(0)], "the start");
         consumer.settle(records.iter().map(|it| it.ticket));
-        cluster.request_errors(RequestKind::Heartbeat, &[EXPIRED]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[UNKNOWN_MEMBER_ID]).unwrap();
         until("partitions are lost", || consumer.counts().lost == 2).await;
         // It joins again, and reads again what it had not committed.
         let again = read(&mut consumer, 20).await;
@@ -361,7 +364,6 @@ fn nothing_is_committed_for_partitions_that_are_lost() {
 /// librdkafka sends without a member id then.
 #[test]
 fn a_member_that_has_fenced_itself_joins_anew() {
-    const FENCED: ErrorCode = ErrorCode::from_number(82);
     run(async {
         let cluster = EmbeddedCluster::new(1).unwrap();
         cluster.create_topic("in", 1).unwrap();
@@ -371,17 +373,20 @@ fn a_member_that_has_fenced_itself_joins_anew() {
             .with_instance_id(Some("one".to_owned()));
         let mut consumer = Consumer::start(&settings).unwrap();
         let records = read(&mut consumer, 20).await;
-        cluster.request_errors(RequestKind::JoinGroup, &[FENCED]).unwrap();
-        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::from_number(25)]).unwrap();
+        cluster.request_errors(RequestKind::JoinGroup, &[ErrorCode::FENCED_INSTANCE_ID]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[UNKNOWN_MEMBER_ID]).unwrap();
         let again = read(&mut consumer, 20).await;
         assert_eq!(consumer.counts().lost, 1);
         // Tickets of the client before are void.
         consumer.settle(records.iter().map(|it| it.ticket));
         consumer.settle(again.iter().filter(|it| it.offset < 5).map(|it| it.ticket));
         // Fenced while it is a member: there is another one.
-        cluster.request_errors(RequestKind::Heartbeat, &[FENCED]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::FENCED_INSTANCE_ID]).unwrap();
         until("it has failed", || consumer.failure().is_some()).await;
-        assert_eq!(consumer.failure().unwrap().kind(), crate::error::ClientErrorKind::Cluster(FENCED));
+        assert_eq!(
+            consumer.failure().unwrap().kind(),
+            crate::error::ClientErrorKind::Cluster(ErrorCode::FENCED_INSTANCE_ID)
+        );
         assert!(consumer.close(Duration::from_secs(20)).await);
         assert_eq!(committed(&cluster, 1), [Some(5)]);
     });
@@ -418,7 +423,7 @@ fn a_pause_ends_with_its_assignment() {
         read(&mut consumer, 1_000).await;
         let more = tokio::time::timeout(Duration::from_secs(2), consumer.next_batch()).await;
         assert!(more.is_err(), "it has paused");
-        cluster.request_errors(RequestKind::Heartbeat, &[ErrorCode::from_number(25)]).unwrap();
+        cluster.request_errors(RequestKind::Heartbeat, &[UNKNOWN_MEMBER_ID]).unwrap();
         until("partitions are lost", || consumer.counts().lost == 1).await;
         let mut again = 0;
         while again < 3_000 {
@@ -449,7 +454,8 @@ fn stall(protocol: GroupProtocol) {
         write(&cluster, "in", 0..20).await;
         let settings = settings(&cluster, "g").with_group_protocol(protocol);
         let shared = Arc::new(Shared::default());
-        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let context =
+            assignment::Assignment::new(&settings, Arc::clone(&shared), Partitions::new(settings.span));
         let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
         client.subscribe(&["in"]).unwrap();
         let read = |wanted: usize, timeout: Duration| {
@@ -554,7 +560,8 @@ fn a_gap_elsewhere_moves_nothing_that_was_not_read_yet() {
         drop(group);
 
         let shared = Arc::new(Shared::default());
-        let context = assignment::Assignment::new(&settings, Arc::clone(&shared));
+        let context =
+            assignment::Assignment::new(&settings, Arc::clone(&shared), Partitions::new(settings.span));
         let client: BaseConsumer<_> = settings.properties().to_config().create_with_context(context).unwrap();
         client.subscribe(&["in"]).unwrap();
         let positions = || lock(&client.context().partitions).positions();
