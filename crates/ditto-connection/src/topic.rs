@@ -75,12 +75,6 @@ impl TopicError {
         &self.kind
     }
 
-    /// Byte offset of the part that is wrong; 0 if the text can be taken apart, and a filter or placeholder in it is wrong:
-    /// those have places of their own.
-    pub fn at(&self) -> usize {
-        self.at
-    }
-
     /// Byte offset of the mistake, and the text that it is in: the topic, or of a filter or extra fields the decoded value.
     pub fn place<'e>(&'e self, topic: &'e str) -> (usize, &'e str) {
         let at = match &self.kind {
@@ -246,7 +240,9 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let parsed = match text.parse::<FilteredTopic>() {
             Ok(topic) => topic.to_string(),
-            Err(error) => format!("{} {}: {}; {}", error.code(), error.at(), error.kind(), error.remedy()),
+            Err(error) => {
+                format!("{} {}: {}; {}", error.code(), error.place(text).0, error.kind(), error.remedy())
+            }
         };
         assert_eq!(parsed, expected, "{text}");
     }
@@ -293,7 +289,7 @@ mod tests {
         );
         check(
             "_/_/policies/announcements?extraFields=attributes,what",
-            "things:field.selection.invalid 39: `extraFields` is refused: invalid field selector at byte 11: `what` is no field of a thing; these are thingId, policyId, definition, attributes, features, _namespace, _revision, _created, _modified, _metadata, _policy, _context; write fields of things, with commas between them",
+            "things:field.selection.invalid 11: `extraFields` is refused: invalid field selector at byte 11: `what` is no field of a thing; these are thingId, policyId, definition, attributes, features, _namespace, _revision, _created, _modified, _metadata, _policy, _context; write fields of things, with commas between them",
         );
     }
 }

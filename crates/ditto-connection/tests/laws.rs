@@ -35,7 +35,8 @@ pub(crate) fn topic(data: &[u8]) {
         Ok(topic) => topic,
         Err(error) => {
             let error: ditto_connection::TopicError = error;
-            assert!(text.is_char_boundary(error.at()), "{error}");
+            let (at, value) = error.place(text);
+            assert!(value.is_char_boundary(at), "{error}");
             return;
         }
     };
