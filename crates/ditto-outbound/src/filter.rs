@@ -10,6 +10,7 @@ use crate::resolve::Values;
 use crate::signal::{RoutedSignal, ThingState};
 use crate::stage::{Halt, Stage};
 use crate::target::CompiledTarget;
+use crate::topics::Candidates;
 
 /// Lets a signal pass that a topic of the target is for, with the extra fields of that topic.
 #[derive(Debug, Clone, Copy)]
@@ -31,19 +32,15 @@ impl Stage<Authorized> for Filter {
 
 /// The extra fields that go with the signal.
 fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Result<Option<String>, Halt> {
-    let routed = signal.get();
+    let (routed, now) = (signal.get(), SystemTime::now());
     let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
-    let now = SystemTime::now();
-    let Some(candidates) = target.topics().candidates(routed.signal(), &fields, now) else {
-        return Err(Halt::Drop(DropReason::Filtered));
-    };
-    let values = Values { signal: routed, target };
-    if !candidates.need_thing(&values) {
+    let candidates = candidates(routed, target, &fields, now).ok_or(Halt::Drop(DropReason::Filtered))?;
+    if !candidates.need_thing() {
         return Ok(None);
     }
     match routed.thing() {
         ThingState::Known(thing) => {
-            candidates.choose(&fields, thing, &values, now).ok_or(Halt::Drop(DropReason::Filtered))
+            candidates.choose(&fields, thing, now).ok_or(Halt::Drop(DropReason::Filtered))
         }
         ThingState::Absent => Err(Halt::Fail(DeliverError::thing_absent())),
         ThingState::Unknown(why) => Err(Halt::Fail(DeliverError::thing_unknown(why))),
@@ -57,6 +54,15 @@ pub(crate) fn needs_thing(signal: &Readable<Arc<RoutedSignal>>, target: &Compile
     }
     let routed = signal.get();
     let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
-    let candidates = target.topics().candidates(routed.signal(), &fields, SystemTime::now());
-    candidates.is_some_and(|candidates| candidates.need_thing(&Values { signal: routed, target }))
+    let candidates = candidates(routed, target, &fields, SystemTime::now());
+    candidates.is_some_and(|candidates| candidates.need_thing())
+}
+
+fn candidates<'t>(
+    signal: &RoutedSignal,
+    target: &'t CompiledTarget,
+    fields: &SignalFields<'_>,
+    now: SystemTime,
+) -> Option<Candidates<'t>> {
+    target.topics().candidates(signal.signal(), fields, &Values { signal, target }, now)
 }

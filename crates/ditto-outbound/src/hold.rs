@@ -30,11 +30,11 @@ impl Settling {
     #[must_use]
     pub fn of(kind: DeliverErrorKind, has_fixed_topic: bool, can_replay: bool) -> Self {
         match kind {
-            DeliverErrorKind::ThingAbsent
-            | DeliverErrorKind::ThingUnknown
-            | DeliverErrorKind::AddressUnresolved
+            DeliverErrorKind::AddressUnresolved
             | DeliverErrorKind::AddressInvalid
-            | DeliverErrorKind::Record(_) => Self::Final,
+            | DeliverErrorKind::Record(_)
+            | DeliverErrorKind::ThingAbsent
+            | DeliverErrorKind::ThingUnknown => Self::Final,
             DeliverErrorKind::Batch(_) => Self::Alone,
             // A topic that was made of the signal is that signal's own affair.
             DeliverErrorKind::Target(_) if !has_fixed_topic => Self::Final,

@@ -149,8 +149,8 @@ where
         let tries = self.drivers.iter().filter_map(Driver::next_try);
         let looks = self.leaving.iter().filter_map(Leaving::next_look);
         let deadline = self.settlement.next_deadline();
-        // A feed that hands signals out again can wait for the directory.
-        let late = if F::CAN_REPLAY { None } else { self.waiting.next_deadline() };
+        // A feed that hands signals out again can wait for the directory. Whoever waits for room is woken by that.
+        let late = if F::CAN_REPLAY || self.is_blocked() { None } else { self.waiting.next_deadline() };
         let Some(next) = tries.chain(looks).chain(deadline).chain(late).min() else { return false };
         let at = tokio::time::Instant::from_std(next);
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
@@ -231,28 +231,27 @@ where
         };
         self.counters.decode();
         let signal = Arc::new(signal);
-        if self.waits_for_directory(&signal) {
-            let thing = signal.signal().entity().to_string();
+        self.select(&signal);
+        let entity = signal.signal().entity();
+        if self.directory.is_some()
+            && entity.kind() == EntityKind::Thing
+            && (self.waiting.holds_up(&entity) || self.asks_in_vain(&signal))
+        {
+            let thing = entity.to_string();
             return self.waiting.push(thing, signal, record.ticket, record.timestamp_ms);
         }
         self.dispatch(signal, record.ticket, record.timestamp_ms, cx);
     }
 
-    /// Whether a signal has to wait until the directory knows its thing. What it knows, the signal is told.
-    fn waits_for_directory(&mut self, signal: &Arc<RoutedSignal>) -> bool {
-        if self.directory.is_none() {
-            return false;
-        }
-        let thing = signal.signal().entity();
-        thing.kind() == EntityKind::Thing
-            && (self.waiting.waits(&thing.to_string()) || self.asks_in_vain(signal))
-    }
-
-    /// Whether the directory does not know yet what the signal needs.
-    fn asks_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
-        let Some(directory) = &mut self.directory else { return false };
+    fn select(&mut self, signal: &RoutedSignal) {
         self.selected.clear();
         self.router.select(signal, &mut self.selected);
+    }
+
+    /// Whether the directory does not know yet what the selected targets need of a signal's thing. What it knows, the signal is
+    /// told.
+    fn asks_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
+        let Some(directory) = &mut self.directory else { return false };
         let needs_thing = self.selected.iter().filter_map(|at| self.router.target(*at)).any(|target| {
             authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
         });
@@ -275,6 +274,7 @@ where
             && let Some(first) = self.waiting.next_answered()
         {
             progress = true;
+            self.select(&first);
             if self.asks_in_vain(&first) {
                 self.waiting.put_off();
             } else if let Some(Waiting { signal, ticket, timestamp_ms, .. }) = self.waiting.take_answered() {
@@ -289,12 +289,13 @@ where
             let trouble = self.directory.as_ref().and_then(|directory| directory.trouble());
             let trouble = trouble.unwrap_or_else(|| "the directory has not answered in time".to_owned());
             signal.tell_of_thing(ThingState::Unknown(trouble.into()));
+            self.select(&signal);
             self.dispatch(signal, ticket, timestamp_ms, cx);
         }
         progress
     }
 
-    /// Takes a signal to the targets that it is for.
+    /// Takes a signal to the targets that are selected.
     fn dispatch(
         &mut self,
         signal: Arc<RoutedSignal>,
@@ -302,8 +303,6 @@ where
         timestamp_ms: Option<i64>,
         cx: &mut Context<'_>,
     ) {
-        self.selected.clear();
-        self.router.select(&signal, &mut self.selected);
         let ledger = self.router.ledger(&signal);
         if self.selected.is_empty() {
             self.counters.pass_by();
@@ -322,7 +321,7 @@ where
                 driver.prepare(key, selected, &mut self.settlement);
             }
         }
-        signal.forget_payloads();
+        signal.forget_made();
         self.settlement.routed(key);
         for driver in &mut self.drivers {
             driver.deliver(cx, &mut self.settlement);

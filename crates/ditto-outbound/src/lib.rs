@@ -7,6 +7,7 @@ mod control;
 mod counters;
 mod directory;
 mod driver;
+mod extra;
 mod feed;
 mod fields;
 mod filter;
@@ -16,6 +17,7 @@ mod intake;
 mod lane;
 mod leaf;
 mod map;
+#[cfg(any(test, feature = "test-util"))]
 mod memory;
 mod outcome;
 #[cfg(any(test, feature = "test-util"))]
@@ -30,12 +32,15 @@ mod topics;
 mod waiting;
 
 #[cfg(any(test, feature = "test-util"))]
+pub use self::memory::MemoryDirectory;
+#[cfg(any(test, feature = "test-util"))]
 pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 pub use self::{
     acknowledge::{AcknowledgementSink, NoAcknowledgements},
     control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
     directory::{Answer as DirectoryAnswer, Directory},
+    extra::{resolve_fields, select_fields},
     feed::{Feed, FeedRecord, Payload},
     fields::SignalFields,
     hold::{Held, OnHold, Settling},
@@ -45,7 +50,6 @@ pub use self::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
         Token, Topic, Undelivered, Written,
     },
-    memory::MemoryDirectory,
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,

@@ -74,10 +74,6 @@ pub struct DeliverError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeliverErrorKind {
-    /// The thing whose fields are to go with the signal is gone, or may not be read.
-    ThingAbsent,
-    /// The thing whose fields are to go with the signal is not known, and there is nobody to wait for.
-    ThingUnknown,
     /// A placeholder of the address has no value for this signal.
     AddressUnresolved,
     /// The resolved address is no legal topic or partition.
@@ -92,6 +88,10 @@ pub enum DeliverErrorKind {
     Connection(Refusal),
     /// The producer itself broke.
     Producer(Refusal),
+    /// The thing whose fields are to go with the signal is gone, or may not be read.
+    ThingAbsent,
+    /// The thing whose fields are to go with the signal is not known, and there is nobody to wait for.
+    ThingUnknown,
 }
 
 /// What an acknowledgement says of a refused record (outbound.md §6.4).
@@ -156,8 +156,10 @@ impl DeliverErrorKind {
             Self::Target(_) => "create the topic, or permit the connection's user to write to it",
             Self::Connection(_) => "check brokers, user, password and certificates of the connection",
             Self::Producer(_) => "the producer is made anew; send the signal again",
-            Self::ThingAbsent => "let the directory's user read the thing, or leave `extraFields` out",
-            Self::ThingUnknown => "give the service a directory that answers, or leave `extraFields` out",
+            Self::ThingAbsent => "let the service read the thing, or leave `extraFields` out",
+            Self::ThingUnknown => {
+                "let the signals of the feed carry the fields as `extra`, or leave `extraFields` out"
+            }
         }
     }
 

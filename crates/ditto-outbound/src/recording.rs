@@ -116,11 +116,13 @@ impl Service<Destined> for RecordingLeaf {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), DeliverError>> {
         let state = self.state();
-        if state.due.len() < state.window {
+        if state.due.len() + state.silent.len() < state.window {
             return Poll::Ready(Ok(()));
         }
-        // Room comes back with completions, and those are due.
-        cx.waker().wake_by_ref();
+        // Room comes back with completions: of those that are due.
+        if !state.due.is_empty() {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 

@@ -1,7 +1,7 @@
 //! A signal on its way to targets.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -16,20 +16,23 @@ use crate::target::CompiledTarget;
 pub struct RoutedSignal {
     signal: Signal,
     audience: Audience,
-    /// Payloads by the labels that they request. Held only while the signal is being routed.
-    payloads: Mutex<SmallVec<[(RequestedAcks, Bytes); 1]>>,
     /// The current state of its thing, once it was asked for.
     thing: OnceLock<ThingState>,
     /// What it shows of its thing, once a filter has asked.
     shown_thing: OnceLock<Value>,
-    /// The same signal with something of its thing. Held only while the signal is being routed.
-    enriched: Mutex<SmallVec<[Arc<RoutedSignal>; 1]>>,
-    /// The same signal as some may see it, if it has anything for them. Held only while the signal is being routed.
-    viewed: Mutex<SmallVec<[Viewed; 1]>>,
+    made: Mutex<Made>,
 }
 
-/// What is left of a signal for a view, if anything is.
-type Viewed = (View, Option<Arc<RoutedSignal>>);
+/// What has been made of a signal for one target, and serves others. Held only while the signal is being routed.
+#[derive(Default)]
+struct Made {
+    /// Payloads by the labels that they request.
+    payloads: SmallVec<[(RequestedAcks, Bytes); 1]>,
+    /// The same signal with something of its thing.
+    enriched: Vec<Arc<RoutedSignal>>,
+    /// The same signal as some may see it, if it has anything for them.
+    viewed: Vec<(View, Option<Arc<RoutedSignal>>)>,
+}
 
 /// What is known of the thing that a signal is about.
 #[derive(Debug, Clone)]
@@ -72,12 +75,14 @@ impl RoutedSignal {
         Self {
             signal,
             audience,
-            payloads: Mutex::default(),
             thing: OnceLock::new(),
             shown_thing: OnceLock::new(),
-            enriched: Mutex::default(),
-            viewed: Mutex::default(),
+            made: Mutex::default(),
         }
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes that it holds, nearly.
@@ -99,7 +104,7 @@ impl RoutedSignal {
     pub(crate) fn tell_of_thing(&self, thing: ThingState) {
         // What it was told first counts for all of its targets. What was cut from it before did not know.
         let _known = self.thing.set(thing);
-        self.viewed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.made().viewed.clear();
     }
 
     /// What it shows of its thing.
@@ -109,12 +114,12 @@ impl RoutedSignal {
 
     /// The same signal, cut down to a view; `None` if that leaves nothing of it.
     pub(crate) fn viewed(self: &Arc<Self>, view: &View) -> Option<Arc<Self>> {
-        let mut viewed = self.viewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = viewed.iter().find(|(known, _)| known == view) {
+        let mut made = self.made();
+        if let Some((_, known)) = made.viewed.iter().find(|(known, _)| known == view) {
             return known.clone();
         }
         let cut = self.cut(view);
-        viewed.push((view.clone(), cut.clone()));
+        made.viewed.push((view.clone(), cut.clone()));
         cut
     }
 
@@ -123,20 +128,16 @@ impl RoutedSignal {
             // Views are of things: what else is said to somebody who may read parts is not understood, and so not told.
             return None;
         }
-        let signal = match view.cut_value(&self.signal) {
+        let mut signal = match view.cut_value(&self.signal) {
             Cut::Whole => self.signal.clone(),
             Cut::Part(part) => self.signal.with_value(Some(&part)),
             Cut::Nothing => return None,
         };
-        let extra = signal.extra().map(|extra| match view.cut_extra(extra) {
-            Cut::Whole => extra.to_owned(),
-            Cut::Part(part) => part,
-            Cut::Nothing => "{}".to_owned(),
-        });
-        let signal = match extra {
-            Some(extra) => signal.with_extra(Some(&extra)),
-            None => signal,
-        };
+        match self.signal.extra().map(|extra| view.cut_extra(extra)) {
+            None | Some(Cut::Whole) => {}
+            Some(Cut::Part(part)) => signal = signal.with_extra(Some(&part)),
+            Some(Cut::Nothing) => signal = signal.with_extra(Some("{}")),
+        }
         let cut = Self::new(signal, self.audience.clone());
         if let Some(thing) = self.thing.get() {
             cut.tell_of_thing(thing.cut(view));
@@ -146,12 +147,12 @@ impl RoutedSignal {
 
     /// The same signal with fields of its thing, as JSON text.
     pub(crate) fn with_extra(&self, extra: &str) -> Arc<Self> {
-        let mut enriched = self.enriched.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = enriched.iter().find(|known| known.signal.extra() == Some(extra)) {
+        let mut made = self.made();
+        if let Some(known) = made.enriched.iter().find(|known| known.signal.extra() == Some(extra)) {
             return known.clone();
         }
         let with_extra = Arc::new(Self::new(self.signal.with_extra(Some(extra)), self.audience.clone()));
-        enriched.push(with_extra.clone());
+        made.enriched.push(with_extra.clone());
         with_extra
     }
 
@@ -207,20 +208,18 @@ impl RoutedSignal {
         labels: RequestedAcks,
         write: impl FnOnce(&RequestedAcks) -> Bytes,
     ) -> Bytes {
-        let mut payloads = self.payloads.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, payload)) = payloads.iter().find(|(known, _)| *known == labels) {
+        let mut made = self.made();
+        if let Some((_, payload)) = made.payloads.iter().find(|(known, _)| *known == labels) {
             return payload.clone();
         }
         let payload = write(&labels);
-        payloads.push((labels, payload.clone()));
+        made.payloads.push((labels, payload.clone()));
         payload
     }
 
-    /// Every target has been looked at: an acknowledgement that is awaited need not hold payloads.
-    pub(crate) fn forget_payloads(&self) {
-        self.payloads.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.enriched.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.viewed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Every target has been looked at: an acknowledgement that is awaited need not hold what was made for them.
+    pub(crate) fn forget_made(&self) {
+        *self.made() = Made::default();
     }
 }
 

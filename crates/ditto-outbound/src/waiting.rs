@@ -4,16 +4,28 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ditto_protocol::Entity;
+
 use crate::signal::RoutedSignal;
 
 /// Signals of things that the directory was asked for, in the order of the feed for each thing. Others pass them.
 #[derive(Debug)]
 pub(crate) struct WaitingThings<T> {
-    by_thing: HashMap<String, VecDeque<Waiting<T>>>,
+    by_thing: HashMap<String, OfThing<T>>,
     /// Things for which there may be an answer; each once.
     answered: VecDeque<String>,
     signals: usize,
     bytes: usize,
+    /// No signal has waited for longer than since then.
+    oldest: Option<Instant>,
+}
+
+/// The signals of a thing; at least one.
+#[derive(Debug)]
+struct OfThing<T> {
+    signals: VecDeque<Waiting<T>>,
+    /// Whether it is among those that were answered.
+    is_answered: bool,
 }
 
 /// A signal that waits.
@@ -33,7 +45,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<T> Default for WaitingThings<T> {
     fn default() -> Self {
-        Self { by_thing: HashMap::new(), answered: VecDeque::new(), signals: 0, bytes: 0 }
+        Self { by_thing: HashMap::new(), answered: VecDeque::new(), signals: 0, bytes: 0, oldest: None }
     }
 }
 
@@ -53,8 +65,8 @@ impl<T> WaitingThings<T> {
     }
 
     /// Whether a signal of that thing waits: later ones must not overtake it.
-    pub(crate) fn waits(&self, thing: &str) -> bool {
-        !self.by_thing.is_empty() && self.by_thing.contains_key(thing)
+    pub(crate) fn holds_up(&self, thing: &Entity<'_>) -> bool {
+        !self.is_empty() && self.by_thing.contains_key(&thing.to_string())
     }
 
     pub(crate) fn push(
@@ -67,12 +79,16 @@ impl<T> WaitingThings<T> {
         self.signals += 1;
         self.bytes += signal.size();
         let waiting = Waiting { signal, ticket, timestamp_ms, since: Instant::now() };
-        self.by_thing.entry(thing).or_default().push_back(waiting);
+        self.oldest.get_or_insert(waiting.since);
+        let new = || OfThing { signals: VecDeque::new(), is_answered: false };
+        self.by_thing.entry(thing).or_insert_with(new).signals.push_back(waiting);
     }
 
     /// There may be an answer for that thing.
     pub(crate) fn answered(&mut self, thing: String) {
-        if self.by_thing.contains_key(&thing) && !self.answered.contains(&thing) {
+        if let Some(of_thing) = self.by_thing.get_mut(&thing)
+            && !std::mem::replace(&mut of_thing.is_answered, true)
+        {
             self.answered.push_back(thing);
         }
     }
@@ -81,8 +97,9 @@ impl<T> WaitingThings<T> {
     pub(crate) fn next_answered(&mut self) -> Option<Arc<RoutedSignal>> {
         loop {
             let thing = self.answered.front()?;
-            match self.by_thing.get(thing).and_then(VecDeque::front) {
-                Some(first) => return Some(first.signal.clone()),
+            // Another thing of that id may have come to wait since.
+            match self.by_thing.get(thing).filter(|of_thing| of_thing.is_answered) {
+                Some(of_thing) => return of_thing.signals.front().map(|first| first.signal.clone()),
                 None => drop(self.answered.pop_front()),
             }
         }
@@ -90,7 +107,9 @@ impl<T> WaitingThings<T> {
 
     /// There was no answer for it after all.
     pub(crate) fn put_off(&mut self) {
-        self.answered.pop_front();
+        if let Some(of_thing) = self.answered.pop_front().and_then(|thing| self.by_thing.get_mut(&thing)) {
+            of_thing.is_answered = false;
+        }
     }
 
     /// Takes what [`Self::next_answered`] gave.
@@ -99,24 +118,28 @@ impl<T> WaitingThings<T> {
         self.take_first(&thing)
     }
 
-    /// When a signal has waited for too long, if there is any.
+    /// When it is time to look for signals that have waited for too long.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let first = self.by_thing.values().filter_map(VecDeque::front);
-        first.map(|waiting| waiting.since + PATIENCE).min()
+        self.oldest.map(|oldest| oldest + PATIENCE)
     }
 
     /// Takes a signal that has waited for too long.
     pub(crate) fn take_late(&mut self, now: Instant) -> Option<Waiting<T>> {
-        let is_late =
-            |queue: &VecDeque<Waiting<T>>| queue.front().is_some_and(|it| it.since + PATIENCE <= now);
-        let thing = self.by_thing.iter().find(|(_, queue)| is_late(queue)).map(|(thing, _)| thing.clone())?;
+        if self.next_deadline().is_none_or(|deadline| now < deadline) {
+            return None;
+        }
+        let first = |(thing, of_thing): (_, &OfThing<T>)| Some((of_thing.signals.front()?.since, thing));
+        let oldest = self.by_thing.iter().filter_map(first).min();
+        self.oldest = oldest.map(|(since, _)| since);
+        let (_, thing) = oldest.filter(|(since, _)| *since + PATIENCE <= now)?;
+        let thing = thing.clone();
         self.take_first(&thing)
     }
 
     fn take_first(&mut self, thing: &str) -> Option<Waiting<T>> {
-        let queue = self.by_thing.get_mut(thing)?;
-        let first = queue.pop_front();
-        if queue.is_empty() {
+        let of_thing = self.by_thing.get_mut(thing)?;
+        let first = of_thing.signals.pop_front();
+        if of_thing.signals.is_empty() {
             self.by_thing.remove(thing);
         }
         if let Some(first) = &first {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use ditto_json::{Extracted, Extraction, JsonKind, Places, Scanner};
 use ditto_outbound::{FeedPolicy, Intake, InternalHeaders};
 use ditto_protocol::{Limits, Signal};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::mistake::Mistake;
@@ -146,8 +145,8 @@ impl<'f> Thing<'f> {
     }
 
     /// As an enrichment is made of it.
-    pub(super) fn value(&self) -> Result<Value, Stop> {
-        serde_json::from_str(&self.text).map_err(|error| wrong(&self.source, error.to_string()))
+    pub(super) fn into_text(self) -> String {
+        self.text
     }
 }
 

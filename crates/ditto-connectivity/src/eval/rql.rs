@@ -27,8 +27,7 @@ pub(super) fn run(args: &RqlArgs, output: &mut Output) -> Result<(), Stop> {
         }
         return output.answer(&answer);
     }
-    let thing = thing.map(|thing| thing.value()).transpose()?;
-    let enrichment = Enrichment { fields, thing };
+    let enrichment = Enrichment { fields, thing: thing.map(Thing::into_text) };
     output.try_on(&args.on, &answer, |signal| {
         let mut answer = Answer::default();
         on_signal(&filter, signal, &enrichment, &mut answer);

@@ -14,9 +14,9 @@ pub(super) fn run(args: &TopicArgs, output: &mut Output) -> Result<(), Stop> {
     let text = &args.topic;
     let topic: TopicSubscription = text.parse().map_err(|error| Mistake::of_topic(text, &error))?;
     let thing = args.thing.as_ref().map(Thing::read).transpose()?;
-    let thing = thing.map(|thing| thing.value()).transpose()?;
     // Nothing is loaded that the topic does not ask for.
-    let enrichment = Enrichment { fields: Some(topic.extra_fields().to_vec()), thing };
+    let fields = Some(topic.extra_fields().to_vec());
+    let enrichment = Enrichment { fields, thing: thing.map(Thing::into_text) };
     output.try_on(&args.on, &about(&topic), |signal| tried(&topic, signal, &enrichment))
 }
 
