@@ -4,6 +4,7 @@ mod explain;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -30,6 +31,8 @@ pub struct Enforcer {
     expires_at: Option<SystemTime>,
     /// What one of several groups may see.
     unions: RwLock<HashMap<Vec<u32>, View>>,
+    /// What contexts get of a thing beside a signal, by their entries.
+    enrichments: RwLock<HashMap<Entries, View>>,
     /// Who may read events of the thing.
     event_grants: OnceLock<Arc<Grants>>,
 }
@@ -44,8 +47,8 @@ struct Group {
 
 /// The permission to read.
 const READ: &str = "READ";
-/// Most unions of views that are remembered.
-const MAX_UNIONS: usize = 1024;
+/// Most views of contexts of either kind that are remembered.
+const MAX_VIEWS: usize = 1024;
 
 impl Enforcer {
     /// Compiles a policy. `namespace` is that of the thing: entries for other namespaces do not count; `None` means that
@@ -97,6 +100,7 @@ impl Enforcer {
             groups,
             expires_at,
             unions: RwLock::default(),
+            enrichments: RwLock::default(),
             event_grants: OnceLock::new(),
         })
     }
@@ -204,16 +208,9 @@ impl Enforcer {
 
     /// What one of several groups may see. Contexts are those of targets: they come again with each event.
     fn union(&self, parts: &[(u32, &View)]) -> View {
-        let numbers: Vec<_> = parts.iter().map(|(number, _)| *number).collect();
-        let known = self.unions.read().unwrap_or_else(PoisonError::into_inner).get(&numbers).cloned();
-        known.unwrap_or_else(|| {
-            let view = parts.iter().fold(View::nothing(), |view, (_, part)| view.union(part));
-            let mut unions = self.unions.write().unwrap_or_else(PoisonError::into_inner);
-            if unions.len() >= MAX_UNIONS {
-                unions.clear();
-            }
-            unions.insert(numbers, view.clone());
-            view
+        let numbers = parts.iter().map(|(number, _)| *number).collect();
+        remembered(&self.unions, numbers, |_| {
+            parts.iter().fold(View::nothing(), |view, (_, part)| view.union(part))
         })
     }
 
@@ -222,6 +219,13 @@ impl Enforcer {
     /// readable. The thing's id is not in it by itself; see [`View::keeping`].
     pub fn retrieval_view(&self, context: &AuthorizationContext) -> View {
         self.view_of_entries(&self.entries_of(context.subjects()))
+    }
+
+    /// [`Self::retrieval_view`] with the thing's id: what a context gets of its thing beside a signal (policies.md §7).
+    pub fn enrichment_view(&self, context: &AuthorizationContext) -> View {
+        remembered(&self.enrichments, self.entries_of(context.subjects()), |entries| {
+            self.view_of_entries(entries).keeping(&["thingId"])
+        })
     }
 
     /// Who may read a signal of the thing, or of its messages.
@@ -380,6 +384,20 @@ impl Enforcer {
         }
         seen
     }
+}
+
+/// The view that is remembered for `key`, else the one that `make` makes.
+fn remembered<K: Eq + Hash>(views: &RwLock<HashMap<K, View>>, key: K, make: impl FnOnce(&K) -> View) -> View {
+    if let Some(known) = views.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return known.clone();
+    }
+    let view = make(&key);
+    let mut views = views.write().unwrap_or_else(PoisonError::into_inner);
+    if views.len() >= MAX_VIEWS {
+        views.clear();
+    }
+    views.insert(key, view.clone());
+    view
 }
 
 /// What decides about a signal.

@@ -38,6 +38,8 @@ pub struct Totals {
     pub received: u64,
     /// Signals that no target was selected for.
     pub unselected: u64,
+    /// Signals that targets want, and of which nobody could tell in time who may read them: nobody got them.
+    pub unknown: u64,
 }
 
 impl Report {
@@ -86,6 +88,8 @@ impl Report {
         for (_, lane) in self.lanes() {
             totals.received += lane.received;
             totals.unselected += lane.unselected;
+            let unknown = lane.unreadable.iter().filter(|(reason, _)| *reason == "policy-unknown");
+            totals.unknown += unknown.map(|(_, n)| n).sum::<u64>();
             totals.undecodable += sum(&lane.undecodable);
         }
         totals
@@ -104,6 +108,7 @@ impl fmt::Display for Report {
                 lane.name, counts.received, counts.unselected
             )?;
             write_reasons(f, "undecodable", &counts.undecodable)?;
+            write_reasons(f, "readable by nobody", &counts.unreadable)?;
             if counts.acknowledgements > 0 {
                 write!(f, ", {} acknowledged", counts.acknowledgements)?;
             }

@@ -68,7 +68,9 @@ async fn serve(app: App) -> u8 {
                 info!("{line}");
             }
             // Whoever stops the service knows that it was stopped; whoever waits for the end of a file does not.
-            if report.totals().failed > 0 && !stop.is_cancelled() { exit::FAILED } else { exit::OK }
+            let totals = report.totals();
+            let has_failed = totals.failed + totals.unknown > 0;
+            if has_failed && !stop.is_cancelled() { exit::FAILED } else { exit::OK }
         }
         Err(error) => fail(&chain(&error), code_of(&error)),
     }

@@ -148,6 +148,7 @@ impl Status {
             let mut said = json!({
                 "name": name, "connections": connections, "received": counts.received,
                 "unselected": counts.unselected, "undecodable": reasons(&counts.undecodable),
+                "unreadable": reasons(&counts.unreadable),
                 "acknowledgements": counts.acknowledgements,
             });
             if let (Some(said), Some(feed)) = (said.as_object_mut(), feed) {

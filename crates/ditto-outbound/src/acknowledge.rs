@@ -182,6 +182,13 @@ impl Ledger {
         }
     }
 
+    /// Nobody can tell who may read the signal: so it failed, for whoever would have been asked.
+    pub(crate) fn fail(&mut self, error: &DeliverError) {
+        for of_target in self.connections.iter_mut().flat_map(|of_connection| &mut of_connection.targets) {
+            of_target.failure = Some(error.clone());
+        }
+    }
+
     /// What is to be said, once every outcome is final: of each connection the weak ones first, then those that
     /// failed before a send, then those of sends.
     pub(crate) fn acknowledgements(&self) -> impl Iterator<Item = Acknowledgements> {

@@ -66,4 +66,6 @@ pub(crate) fn readable(
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::outcome::{DeliverErrorKind, DropReason, Outcome};
+use crate::signal::Unreadable;
 
 /// Counters of one target. Written by its lane alone, read by anybody.
 ///
@@ -68,6 +69,7 @@ pub struct LaneCounters {
     received: AtomicU64,
     decoded: AtomicU64,
     unselected: AtomicU64,
+    unreadable: [AtomicU64; Unreadable::NAMES.len()],
     undecodable: [AtomicU64; FeedDrop::ALL.len()],
     acknowledgements: AtomicU64,
 }
@@ -127,6 +129,11 @@ impl LaneCounters {
         add(&self.unselected);
     }
 
+    /// Counts a signal that nobody may read; answers how many there are for this reason by now.
+    pub(crate) fn withhold(&self, why: &Unreadable) -> u64 {
+        self.unreadable.get(why.index()).map_or(0, add)
+    }
+
     /// Counts a record that is no signal; answers how many there are for this reason by now.
     pub(crate) fn drop_record(&self, reason: FeedDrop) -> u64 {
         self.undecodable.get(reason as usize).map_or(0, add)
@@ -141,6 +148,7 @@ impl LaneCounters {
         LaneCounts {
             decoded: self.decoded.load(Relaxed),
             unselected: self.unselected.load(Relaxed),
+            unreadable: named(&Unreadable::NAMES, &self.unreadable),
             undecodable: named(&FeedDrop::ALL.map(FeedDrop::name), &self.undecodable),
             acknowledgements: self.acknowledgements.load(Relaxed),
             received: self.received.load(Relaxed),
@@ -157,6 +165,8 @@ pub struct LaneCounts {
     pub decoded: u64,
     /// Signals that no target of the lane was selected for: kind, namespace or subject did not match.
     pub unselected: u64,
+    /// Signals that targets want and nobody may read, by reason. Every reason is listed.
+    pub unreadable: Vec<(&'static str, u64)>,
     /// Records that are no signals, by reason. Every reason is listed.
     pub undecodable: Vec<(&'static str, u64)>,
     /// Acknowledgements handed to the feed's acknowledgement sink.

@@ -1,15 +1,23 @@
-//! Who knows the things that signals are about.
+//! Who knows the things that signals are about, and their policies.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use ditto_authorization::Enforcer;
 use ditto_protocol::Signal;
 
-/// What knows the current state of things.
+/// What knows the current state of things, and who may read them.
 ///
 /// A lane asks within its own poll. What is not known at once is asked for elsewhere; meanwhile the lane parks the signals
 /// of that thing, and asks again when [`Self::poll_answers`] names it.
 pub trait Directory: Send {
+    /// Looks at a signal of the feed, before anything is asked about it: what it says of its thing is news.
+    fn observe(&mut self, signal: &Signal);
+
+    /// The policy of the thing that a signal is about, compiled for the thing's namespace; for an event that says that the
+    /// thing is deleted, the last one known.
+    fn enforcer(&mut self, signal: &Signal) -> Answer<Arc<Enforcer>>;
+
     /// The thing that a signal is about, as JSON text, at the revision of the signal or a later one.
     fn thing(&mut self, signal: &Signal) -> Answer<Arc<str>>;
 

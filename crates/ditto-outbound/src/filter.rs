@@ -38,12 +38,12 @@ fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Resu
     if !candidates.need_thing() {
         return Ok(None);
     }
-    match routed.thing() {
+    match routed.retrieved_thing(target) {
         ThingState::Known(thing) => {
-            candidates.choose(&fields, thing, now).ok_or(Halt::Drop(DropReason::Filtered))
+            candidates.choose(&fields, &thing, now).ok_or(Halt::Drop(DropReason::Filtered))
         }
         ThingState::Absent => Err(Halt::Fail(DeliverError::thing_absent())),
-        ThingState::Unknown(why) => Err(Halt::Fail(DeliverError::thing_unknown(why))),
+        ThingState::Unknown(why) => Err(Halt::Fail(DeliverError::thing_unknown(&why))),
     }
 }
 

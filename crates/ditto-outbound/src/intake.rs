@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ditto_authorization::Grants;
+use ditto_authorization::{Grants, GrantsError};
 use ditto_protocol::{
     Category, EntityKind, ErrorCode, Headers, KnownHeader, Limits, ProtocolError, Signal, header_definition,
 };
@@ -25,12 +25,11 @@ pub struct FeedPolicy {
 /// Whether internal headers (`ditto-read-subjects`, …) of a feed count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InternalHeaders {
-    /// They decide who may read: whoever writes the feed decides that.
+    /// They decide who may read: whoever writes the feed decides that. A signal without them is left to the directory.
     Trust,
-    /// They are gone before anything looks at the signal. Things may then be read by these subjects: none, but for
-    /// tests and demos.
+    /// They are gone before anything looks at the signal: the directory decides.
     Strip {
-        /// Who may read every thing.
+        /// Who may read every thing, whatever the directory says: none, but for tests and demos.
         default_read_subjects: Vec<String>,
     },
 }
@@ -65,7 +64,7 @@ impl Refusal {
 pub struct Intake {
     limits: Limits,
     trusts: bool,
-    default_grants: Arc<Grants>,
+    default_grants: Option<Arc<Grants>>,
     /// Grants by the text of their headers: a fleet has few different ones.
     grants: HashMap<Box<str>, Arc<Grants>>,
     /// Those of the last signal, with their text.
@@ -88,7 +87,8 @@ impl Intake {
         Self {
             limits: policy.limits,
             trusts,
-            default_grants: Arc::new(Grants::of_subjects(default_read_subjects)),
+            default_grants: (!default_read_subjects.is_empty())
+                .then(|| Arc::new(Grants::of_subjects(default_read_subjects))),
             grants: HashMap::new(),
             last: None,
             key: String::new(),
@@ -124,28 +124,34 @@ impl Intake {
         Ok(RoutedSignal::new(signal, audience))
     }
 
-    fn audience(&mut self, signal: &Signal) -> Result<Audience, Refusal> {
+    /// Who may get the signal, if that is said: else the policy of its thing decides.
+    fn audience(&mut self, signal: &Signal) -> Result<Option<Audience>, Refusal> {
         let entity = signal.entity().kind();
         let announced = Grants::of_announcement(signal)
             .map_err(|error| refusal(FeedDrop::NotDittoProtocol, error.to_string()))?;
         if let Some(announced) = announced {
-            return Ok(Audience::Subjects(Arc::new(announced)));
+            return Ok(Some(Audience::Subjects(Arc::new(announced))));
         }
         if signal.category() == Category::Announcement && entity == EntityKind::Connection {
-            return Ok(Audience::OwnConnection);
+            return Ok(Some(Audience::OwnConnection));
         }
         if !self.trusts {
-            return Ok(Audience::Subjects(self.default_grants.clone()));
+            return Ok(self.default_grants.clone().map(Audience::Subjects));
         }
-        self.granted(signal.headers()).map(Audience::Subjects)
+        Ok(self.granted(signal.headers())?.map(Audience::Subjects))
     }
 
-    /// Who may read by the internal headers. Without them: nobody.
-    fn granted(&mut self, headers: &Headers) -> Result<Arc<Grants>, Refusal> {
+    /// Who may read by the internal headers, if they say so.
+    fn granted(&mut self, headers: &Headers) -> Result<Option<Arc<Grants>>, Refusal> {
         const READ: KnownHeader = KnownHeader::named("ditto-read-subjects");
         const REVOKED: KnownHeader = KnownHeader::named("ditto-read-revoked-subjects");
         const PARTIAL: KnownHeader = KnownHeader::named("ditto-partial-access-paths");
         let [read, revoked, partial] = [READ, REVOKED, PARTIAL].map(|header| headers.known_text(header));
+        if read.is_none() {
+            // What comes with nothing to read by decides nothing, but must be understood.
+            Grants::parse(None, revoked.as_deref(), partial.as_deref()).map_err(refuse_header)?;
+            return Ok(None);
+        }
         self.key.clear();
         for text in [&read, &revoked, &partial] {
             self.key.push_str(text.as_deref().unwrap_or_default());
@@ -156,14 +162,14 @@ impl Intake {
         if let Some((key, grants)) = &self.last
             && *key == self.key
         {
-            return Ok(grants.clone());
+            return Ok(Some(grants.clone()));
         }
         let grants = match self.grants.get(self.key.as_str()) {
             Some(known) => known.clone(),
             None => self.parse_grants(read.as_deref(), revoked.as_deref(), partial.as_deref())?,
         };
         self.last = Some((self.key.clone(), grants.clone()));
-        Ok(grants)
+        Ok(Some(grants))
     }
 
     /// Parses what [`Self::granted`] has put into the key, and keeps it.
@@ -173,9 +179,7 @@ impl Intake {
         revoked: Option<&str>,
         partial: Option<&str>,
     ) -> Result<Arc<Grants>, Refusal> {
-        let grants = Grants::parse(read, revoked, partial)
-            .map(Arc::new)
-            .map_err(|error| refusal(FeedDrop::InvalidInternalHeader, error.to_string()))?;
+        let grants = Grants::parse(read, revoked, partial).map(Arc::new).map_err(refuse_header)?;
         if self.key.len() <= MAX_KEY {
             if self.grants.len() >= MAX_CACHED {
                 self.grants.clear();
@@ -204,6 +208,10 @@ fn overlay(headers: &mut Headers, record_headers: &[(Bytes, Bytes)]) -> Result<(
             .map_err(|error| refusal(FeedDrop::InvalidInternalHeader, error.message().to_owned()))?;
     }
     Ok(())
+}
+
+fn refuse_header(error: GrantsError) -> Refusal {
+    refusal(FeedDrop::InvalidInternalHeader, error.to_string())
 }
 
 fn refusal(reason: FeedDrop, detail: impl Into<String>) -> Refusal {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tracing::warn;
 
-use crate::acknowledge::AcknowledgementSink;
+use crate::acknowledge::{AcknowledgementSink, Ledger};
 use crate::control::{Change, LaneControl, Leaving};
 use crate::counters::LaneCounters;
 use crate::directory::{Answer, Directory};
@@ -20,10 +20,10 @@ use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
 use crate::intake::Intake;
 use crate::leaf::Leaf;
-use crate::outcome::{DropReason, Outcome};
+use crate::outcome::{DeliverError, DropReason, Outcome};
 use crate::router::{Router, TargetRef};
 use crate::settle::Settlement;
-use crate::signal::{RoutedSignal, Selected, ThingState, now_ms};
+use crate::signal::{Audience, RoutedSignal, Selected, ThingState, Unreadable, now_ms};
 use crate::target::CompiledConnection;
 use crate::waiting::{Waiting, WaitingThings};
 use crate::{authorize, filter};
@@ -231,14 +231,17 @@ where
         };
         self.counters.decode();
         let signal = Arc::new(signal);
-        self.select(&signal);
         let entity = signal.signal().entity();
-        if self.directory.is_some()
+        if let Some(directory) = &mut self.directory
             && entity.kind() == EntityKind::Thing
-            && (self.waiting.holds_up(&entity) || self.asks_in_vain(&signal))
         {
-            let thing = entity.to_string();
-            return self.waiting.push(thing, signal, record.ticket, record.timestamp_ms);
+            directory.observe(signal.signal());
+            if self.waiting.holds_up(&entity) || self.selects_in_vain(&signal) {
+                let thing = entity.to_string();
+                return self.waiting.push(thing, signal, record.ticket, record.timestamp_ms);
+            }
+        } else {
+            self.select(&signal);
         }
         self.dispatch(signal, record.ticket, record.timestamp_ms, cx);
     }
@@ -248,9 +251,21 @@ where
         self.router.select(signal, &mut self.selected);
     }
 
-    /// Whether the directory does not know yet what the selected targets need of a signal's thing. What it knows, the signal is
-    /// told.
-    fn asks_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
+    /// Selects targets, if the directory knows who may read the signal and what they need of its thing; the signal is told. Else
+    /// true.
+    fn selects_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
+        let Some(directory) = &mut self.directory else { return false };
+        if signal.audience().is_none() && self.router.wants(signal) {
+            signal.tell_of_audience(match directory.enforcer(signal.signal()) {
+                Answer::Known(enforcer) => {
+                    let grants = enforcer.grants(signal.signal());
+                    Audience::Policy(enforcer, grants)
+                }
+                Answer::Absent => Audience::Nobody(Unreadable::PolicyAbsent),
+                Answer::Pending => return true,
+            });
+        }
+        self.select(signal);
         let Some(directory) = &mut self.directory else { return false };
         let needs_thing = self.selected.iter().filter_map(|at| self.router.target(*at)).any(|target| {
             authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
@@ -274,8 +289,7 @@ where
             && let Some(first) = self.waiting.next_answered()
         {
             progress = true;
-            self.select(&first);
-            if self.asks_in_vain(&first) {
+            if self.selects_in_vain(&first) {
                 self.waiting.put_off();
             } else if let Some(Waiting { signal, ticket, timestamp_ms, .. }) = self.waiting.take_answered() {
                 self.dispatch(signal, ticket, timestamp_ms, cx);
@@ -287,8 +301,10 @@ where
         {
             progress = true;
             let trouble = self.directory.as_ref().and_then(|directory| directory.trouble());
-            let trouble = trouble.unwrap_or_else(|| "the directory has not answered in time".to_owned());
-            signal.tell_of_thing(ThingState::Unknown(trouble.into()));
+            let trouble: Arc<str> =
+                trouble.unwrap_or_else(|| "the directory has not answered in time".to_owned()).into();
+            signal.tell_of_audience(Audience::Nobody(Unreadable::PolicyUnknown(trouble.clone())));
+            signal.tell_of_thing(ThingState::Unknown(trouble));
             self.select(&signal);
             self.dispatch(signal, ticket, timestamp_ms, cx);
         }
@@ -303,9 +319,12 @@ where
         timestamp_ms: Option<i64>,
         cx: &mut Context<'_>,
     ) {
-        let ledger = self.router.ledger(&signal);
+        let mut ledger = self.router.ledger(&signal);
         if self.selected.is_empty() {
-            self.counters.pass_by();
+            match signal.audience() {
+                Some(Audience::Nobody(why)) => self.withhold(&signal, why, ledger.as_deref_mut()),
+                _ => self.counters.pass_by(),
+            }
             return self.settlement.settle(ticket, ledger);
         }
         let expires_ms = timestamp_ms.and_then(|taken| signal.expires_ms(taken));
@@ -330,6 +349,17 @@ where
 }
 
 impl<F: Feed, L> Lane<F, L> {
+    /// Says that nobody may read a signal that targets want.
+    fn withhold(&self, signal: &RoutedSignal, why: &Unreadable, ledger: Option<&mut Ledger>) {
+        let total = self.counters.withhold(why);
+        if total.is_power_of_two() {
+            warn!(reason = why.name(), total, entity = %signal.signal().entity(), detail = %why, "nobody may read a signal");
+        }
+        if let (Unreadable::PolicyUnknown(_), Some(ledger)) = (why, ledger) {
+            ledger.fail(&DeliverError::thing_unknown(&why.to_string()));
+        }
+    }
+
     /// The selected targets do not get a signal that nobody waits for any more; nobody waits for acknowledgements either.
     fn expire(&mut self, ticket: F::Ticket) {
         let key = self.settlement.begin(ticket, None, None);

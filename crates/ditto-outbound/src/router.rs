@@ -57,19 +57,15 @@ impl Router {
         Self { connections, kinds }
     }
 
+    /// Whether any target is for the kind and the namespace of `signal`, whoever may read it.
+    pub(crate) fn wants(&self, signal: &RoutedSignal) -> bool {
+        self.indices(signal).any(|index| !index.all.is_empty())
+    }
+
     /// Appends the targets that `signal` is for, each once, in the order of connections and their definitions.
     pub(crate) fn select(&self, signal: &RoutedSignal, selected: &mut Vec<TargetRef>) {
-        let Some(kind) = signal.signal().target_topic().and_then(|topic| self.kinds.get(topic as usize))
-        else {
-            return;
-        };
-        kind.any_namespace.select(signal.audience(), selected);
-        if !kind.by_namespace.is_empty()
-            && let Some(namespace) = signal.signal().entity().namespace()
-            && let Some(index) = kind.by_namespace.get(namespace)
-        {
-            index.select(signal.audience(), selected);
-        }
+        let Some(audience) = signal.audience() else { return };
+        self.indices(signal).for_each(|index| index.select(audience, selected));
         if selected.len() > 1 {
             // A target with several matching topics or subjects publishes once (outbound.md §2).
             selected.sort_unstable();
@@ -79,6 +75,16 @@ impl Router {
             self.connections.get(at.connection).is_some_and(|connection| connection.admits(signal))
                 && self.target(*at).is_some_and(|target| !signal.is_revoked_for(target))
         });
+    }
+
+    /// Those of the signal's kind: for any namespace, and for its own.
+    fn indices<'r>(&'r self, signal: &RoutedSignal) -> impl Iterator<Item = &'r SubjectIndex> {
+        let kind = signal.signal().target_topic().and_then(|topic| self.kinds.get(topic as usize));
+        kind.into_iter().flat_map(move |kind| {
+            let entity = (!kind.by_namespace.is_empty()).then(|| signal.signal().entity());
+            let own = entity.and_then(|entity| kind.by_namespace.get(entity.namespace()?));
+            std::iter::once(&kind.any_namespace).chain(own)
+        })
     }
 
     pub(crate) fn target(&self, at: TargetRef) -> Option<&Arc<CompiledTarget>> {
@@ -114,7 +120,8 @@ impl SubjectIndex {
     fn select(&self, audience: &Audience, selected: &mut Vec<TargetRef>) {
         match audience {
             Audience::OwnConnection => selected.extend_from_slice(&self.all),
-            Audience::Subjects(grants) => {
+            Audience::Nobody(_) => {}
+            Audience::Subjects(grants) | Audience::Policy(_, grants) => {
                 for subject in grants.readers() {
                     if let Some(targets) = self.by_subject.get(subject) {
                         selected.extend_from_slice(targets);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ditto_authorization::{Cut, Decision, Grants, View};
+use ditto_authorization::{Cut, Decision, Enforcer, Grants, View};
 use ditto_protocol::{Category, EntityKind, Signal};
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -15,7 +15,8 @@ use crate::target::CompiledTarget;
 /// A signal, who may get it, and what has been mapped of it.
 pub struct RoutedSignal {
     signal: Signal,
-    audience: Audience,
+    /// Until the directory has told: nobody.
+    audience: OnceLock<Audience>,
     /// The current state of its thing, once it was asked for.
     thing: OnceLock<ThingState>,
     /// What it shows of its thing, once a filter has asked.
@@ -32,6 +33,8 @@ struct Made {
     enriched: Vec<Arc<RoutedSignal>>,
     /// The same signal as some may see it, if it has anything for them.
     viewed: Vec<(View, Option<Arc<RoutedSignal>>)>,
+    /// What of its thing some get.
+    retrieved: Vec<(View, ThingState)>,
 }
 
 /// What is known of the thing that a signal is about.
@@ -63,18 +66,60 @@ impl ThingState {
 pub(crate) enum Audience {
     /// Targets with one of these subjects: those that may read a thing, or those that a policy announcement names.
     Subjects(Arc<Grants>),
+    /// Targets with subjects that the policy of its thing lets read. The grants are what it says of this signal.
+    Policy(Arc<Enforcer>, Arc<Grants>),
+    /// Nobody, and why.
+    Nobody(Unreadable),
     /// Targets of the connection that the announcement is about.
     OwnConnection,
+}
+
+/// Why nobody gets a signal that targets want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Its thing has no policy, or there is no such thing.
+    PolicyAbsent,
+    /// Nobody knows its policy, and why not; the feed does not wait.
+    PolicyUnknown(Arc<str>),
+}
+
+impl Unreadable {
+    /// The names under which these signals are counted.
+    pub(crate) const NAMES: [&'static str; 2] = ["policy-absent", "policy-unknown"];
+
+    pub(crate) fn name(&self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or_default()
+    }
+
+    /// The position of its counter.
+    pub(crate) fn index(&self) -> usize {
+        match self {
+            Self::PolicyAbsent => 0,
+            Self::PolicyUnknown(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PolicyAbsent => {
+                f.write_str("its thing or policy is gone, or may not be read by the directory")
+            }
+            Self::PolicyUnknown(why) => write!(f, "the policy of its thing is not known: {why}"),
+        }
+    }
 }
 
 /// The labels that a payload requests: those of the signal, or fewer.
 pub(crate) type RequestedAcks = Option<Vec<String>>;
 
 impl RoutedSignal {
-    pub(crate) fn new(signal: Signal, audience: Audience) -> Self {
+    /// A signal whose audience is known, or is that which [`Self::tell_of_audience`] tells.
+    pub(crate) fn new(signal: Signal, audience: Option<Audience>) -> Self {
         Self {
             signal,
-            audience,
+            audience: audience.map(OnceLock::from).unwrap_or_default(),
             thing: OnceLock::new(),
             shown_thing: OnceLock::new(),
             made: Mutex::default(),
@@ -104,7 +149,9 @@ impl RoutedSignal {
     pub(crate) fn tell_of_thing(&self, thing: ThingState) {
         // What it was told first counts for all of its targets. What was cut from it before did not know.
         let _known = self.thing.set(thing);
-        self.made().viewed.clear();
+        let mut made = self.made();
+        made.viewed.clear();
+        made.retrieved.clear();
     }
 
     /// What it shows of its thing.
@@ -138,7 +185,7 @@ impl RoutedSignal {
             Some(Cut::Part(part)) => signal = signal.with_extra(Some(&part)),
             Some(Cut::Nothing) => signal = signal.with_extra(Some("{}")),
         }
-        let cut = Self::new(signal, self.audience.clone());
+        let cut = Self::new(signal, self.audience().cloned());
         if let Some(thing) = self.thing.get() {
             cut.tell_of_thing(thing.cut(view));
         }
@@ -151,7 +198,7 @@ impl RoutedSignal {
         if let Some(known) = made.enriched.iter().find(|known| known.signal.extra() == Some(extra)) {
             return known.clone();
         }
-        let with_extra = Arc::new(Self::new(self.signal.with_extra(Some(extra)), self.audience.clone()));
+        let with_extra = Arc::new(Self::new(self.signal.with_extra(Some(extra)), self.audience().cloned()));
         made.enriched.push(with_extra.clone());
         with_extra
     }
@@ -161,23 +208,47 @@ impl RoutedSignal {
         &self.signal
     }
 
-    pub(crate) fn audience(&self) -> &Audience {
-        &self.audience
+    /// Who may get it, if that is known.
+    pub(crate) fn audience(&self) -> Option<&Audience> {
+        self.audience.get()
+    }
+
+    /// Tells it who may get it, unless that is known.
+    pub(crate) fn tell_of_audience(&self, audience: Audience) {
+        // A decision is made once: all of its targets are judged by the same policy.
+        let _known = self.audience.set(audience);
     }
 
     pub(crate) fn decide(&self, target: &CompiledTarget) -> Decision {
-        match &self.audience {
-            Audience::Subjects(grants) => grants.decide(target.context()),
-            Audience::OwnConnection if self.is_about(target.connection_id()) => Decision::Granted,
-            Audience::OwnConnection => Decision::Denied,
+        match self.audience() {
+            Some(Audience::Subjects(grants)) => grants.decide(target.context()),
+            Some(Audience::Policy(enforcer, _)) => enforcer.decide(target.context(), &self.signal),
+            Some(Audience::OwnConnection) if self.is_about(target.connection_id()) => Decision::Granted,
+            Some(Audience::OwnConnection | Audience::Nobody(_)) | None => Decision::Denied,
         }
+    }
+
+    /// What a target's subjects get of its thing when it is retrieved for them: less than they see of events, maybe, since a
+    /// revoke for one of them counts for all (policies.md §7). Without a policy at hand, what the signal shows.
+    pub(crate) fn retrieved_thing(&self, target: &CompiledTarget) -> ThingState {
+        let Some(Audience::Policy(enforcer, _)) = self.audience() else { return self.thing().clone() };
+        let view = enforcer.enrichment_view(target.context());
+        let mut made = self.made();
+        if let Some((_, known)) = made.retrieved.iter().find(|(known, _)| *known == view) {
+            return known.clone();
+        }
+        let retrieved = self.thing().cut(&view);
+        made.retrieved.push((view, retrieved.clone()));
+        retrieved
     }
 
     /// Whether a subject of the target is revoked: then the target is not selected at all.
     pub(crate) fn is_revoked_for(&self, target: &CompiledTarget) -> bool {
-        match &self.audience {
-            Audience::Subjects(grants) => grants.is_revoked(target.context()),
-            Audience::OwnConnection => false,
+        match self.audience() {
+            Some(Audience::Subjects(grants) | Audience::Policy(_, grants)) => {
+                grants.is_revoked(target.context())
+            }
+            Some(Audience::OwnConnection | Audience::Nobody(_)) | None => false,
         }
     }
 

@@ -146,7 +146,8 @@ impl CompiledConnection {
         const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
         let is_origin =
             signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
-        !is_origin && (!matches!(signal.audience(), Audience::OwnConnection) || signal.is_about(&self.id))
+        !is_origin
+            && (!matches!(signal.audience(), Some(Audience::OwnConnection)) || signal.is_about(&self.id))
     }
 }
 

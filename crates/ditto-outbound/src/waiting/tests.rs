@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
-use ditto_protocol::Signal;
+use ditto_protocol::{Acknowledgements, Signal};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
@@ -16,16 +17,19 @@ use crate::directory::{Answer as DirectoryAnswer, Directory};
 use crate::intake::{FeedPolicy, Intake, InternalHeaders};
 use crate::lane::Lane;
 use crate::memory::MemoryDirectory;
-use crate::recording::{Answer, ListFeed, RecordingLeaf, VecFeed};
+use crate::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, VecFeed};
 use crate::target::CompiledConnection;
 
-fn connection(topics: &[&str]) -> Arc<CompiledConnection> {
-    let definition = json!({
+fn definition(topics: &[&str]) -> Value {
+    json!({
         "id": "c", "name": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://localhost:9092",
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": [{"address": "out/{{ thing:name }}", "topics": topics, "authorizationContext": ["integ:r"]}],
-    });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap())
+    })
+}
+
+fn connection(topics: &[&str]) -> Arc<CompiledConnection> {
+    CompiledConnection::compile(&Connection::from_json(&definition(topics).to_string()).unwrap())
 }
 
 fn lane<const CAN_REPLAY: bool>(
@@ -134,11 +138,119 @@ fn nobody_waits_for_ever() {
     assert_eq!(counts(&connection), [("published", 0), ("thing-unknown", 2)]);
 }
 
+/// A policy that lets `integ:r` read attributes, and its other subject nothing.
+fn enforcer() -> Arc<Enforcer> {
+    let policy = json!({"entries": {"r": {
+        "subjects": {"integ:r": {"type": "t"}},
+        "resources": {"thing:/attributes": {"grant": ["READ"], "revoke": []}},
+    }}});
+    let policy: Policy = policy.to_string().parse().unwrap();
+    Arc::new(Enforcer::compile(&policy, Some("acme"), SystemTime::now(), |_| None).unwrap())
+}
+
+/// Signals that say nothing of who may read them.
+fn unsaid<const CAN_REPLAY: bool>(messages: &[Value]) -> ListFeed<CAN_REPLAY> {
+    ListFeed::of_texts(messages.iter().map(ToString::to_string))
+}
+
+fn event(thing: &str, action: &str, path: &str, revision: u64) -> Value {
+    let mut event = json!({
+        "topic": format!("acme/{thing}/things/twin/events/{action}"), "path": path, "revision": revision,
+        "headers": {"requested-acks": ["c:done"]},
+    });
+    if action == "modified" {
+        event["value"] = json!({"p": 1});
+    }
+    event
+}
+
+#[test]
+fn a_policy_decides_once_it_is_known() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (connection, leaf) =
+        (connection(&["_/_/things/twin/events?namespaces=acme"]), RecordingLeaf::default());
+    let mut elsewhere = event("one", "modified", "/attributes", 0);
+    elsewhere["topic"] = json!("other/one/things/twin/events/modified");
+    let feed = unsaid::<true>(&[
+        event("one", "modified", "/attributes", 1),
+        event("two", "modified", "/attributes", 2),
+        event("one", "modified", "/features/f/properties", 3),
+        event("one", "deleted", "/attributes/p", 4),
+        event("gone", "modified", "/attributes", 5),
+        // Nobody wants it: nobody is asked.
+        elsewhere,
+    ]);
+    let directory = MemoryDirectory::default();
+    directory.tell_policy("acme:two", Some(enforcer()));
+    let connections = vec![(connection.clone(), leaf.clone())];
+    let lane = Lane::new(feed, Intake::new(FeedPolicy::default()), connections, Box::new(NoAcknowledgements));
+    let counters = lane.counters();
+    let mut run = Box::pin(lane.with_directory(Box::new(directory.clone())).run());
+    assert!(run.as_mut().now_or_never().is_none());
+    let record = |thing: &str, revision| (thing.to_owned(), revision, Value::Null);
+    assert_eq!(sent(&leaf), [record("two", 2)]);
+
+    directory.tell_policy("acme:gone", None);
+    directory.tell_policy("acme:one", Some(enforcer()));
+    assert!(run.now_or_never().is_some());
+    assert_eq!(sent(&leaf), [record("two", 2), record("one", 1), record("one", 4)]);
+    assert_eq!(counts(&connection), [("published", 3), ("not-readable", 1)]);
+    let counts = counters.snapshot();
+    assert_eq!(
+        (counts.unselected, counts.unreadable),
+        (1, vec![("policy-absent", 1), ("policy-unknown", 0)])
+    );
+}
+
+/// Who may read is not known, and the feed does not wait: whoever asked for an acknowledgement hears of it.
+#[test]
+fn nobody_reads_what_nobody_knows() {
+    let mut definition = definition(&["_/_/things/twin/events"]);
+    definition["targets"][0]["issuedAcknowledgementLabel"] = json!("c:done");
+    let connection = CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap());
+    let (leaf, sink, directory) =
+        (RecordingLeaf::default(), RecordingSink::default(), MemoryDirectory::default());
+    directory.tell_trouble("http://ditto: 503");
+    directory.tell_policy("acme:gone", None);
+    let feed = unsaid::<false>(&[
+        event("one", "modified", "/attributes", 1),
+        event("gone", "modified", "/attributes", 2),
+    ]);
+    let connections = vec![(connection.clone(), leaf.clone())];
+    let lane = Lane::new(feed, Intake::new(FeedPolicy::default()), connections, Box::new(sink.clone()));
+    let counters = lane.counters();
+    let feed = runtime().block_on(lane.with_directory(Box::new(directory)).run());
+    assert_eq!(feed.settled.len(), 2);
+    assert_eq!(sent(&leaf), []);
+    assert_eq!(counts(&connection), [("published", 0)]);
+    assert_eq!(counters.snapshot().unreadable, [("policy-absent", 1), ("policy-unknown", 1)]);
+    let read = |said: &Acknowledgements| -> Value {
+        let mut text = Vec::new();
+        said.write(&mut text);
+        serde_json::from_slice(&text).unwrap()
+    };
+    let said: Vec<Value> = sink.sent().iter().map(read).collect();
+    let said: Vec<_> = said.iter().map(|said| (said["status"].clone(), said["value"].to_string())).collect();
+    let [gone, unknown] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(gone.0, 200, "nobody may read it: a weak acknowledgement");
+    assert_eq!(unknown.0, 500);
+    assert!(unknown.1.contains("the policy of its thing is not known: http://ditto: 503"), "{}", unknown.1);
+}
+
 /// Counts how often it is polled.
 #[derive(Clone)]
 struct Polled(MemoryDirectory, Arc<AtomicUsize>);
 
 impl Directory for Polled {
+    fn observe(&mut self, signal: &Signal) {
+        self.0.observe(signal);
+    }
+
+    fn enforcer(&mut self, signal: &Signal) -> DirectoryAnswer<Arc<Enforcer>> {
+        self.0.enforcer(signal)
+    }
+
     fn thing(&mut self, signal: &Signal) -> DirectoryAnswer<Arc<str>> {
         self.0.thing(signal)
     }
