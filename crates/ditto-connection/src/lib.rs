@@ -11,6 +11,7 @@ mod uri;
 
 pub use self::{
     model::{Connection, ConnectionStatus, SaslMechanism, Target},
+    nearest::nearest,
     report::{Finding, Severity, ValidationReport},
     subscription::{ExtraField, TopicSubscription},
     topic::{FilteredTopic, TopicError, TopicErrorKind},

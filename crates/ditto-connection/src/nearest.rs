@@ -3,8 +3,8 @@
 /// Longer texts are nobody's misspelling, and comparing takes memory.
 const MAX_MISSPELT: usize = 64;
 
-/// The candidate that is most like `text`, if any is.
-pub(crate) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+/// The candidate that is most like `text`, if any is: for "did you mean".
+pub fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if text.len() > MAX_MISSPELT {
         return None;
     }

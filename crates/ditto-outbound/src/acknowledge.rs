@@ -80,11 +80,7 @@ impl Ledger {
         let only_built_in = requested.iter().all(|label| AckLabel::BUILT_IN.contains(&label.as_str()));
         let of_target = |target: &Arc<CompiledTarget>| {
             let label = target.issued_label()?;
-            let is_requested = match label {
-                LIVE_RESPONSE => awaits_live_response(message),
-                label => requested.iter().any(|requested| requested == label),
-            };
-            is_requested.then(|| OfTarget {
+            awaits(message, label).then(|| OfTarget {
                 target: target.clone(),
                 label: label.into(),
                 may_be_weak: !only_built_in && requested.iter().any(|requested| requested == label),
@@ -248,6 +244,14 @@ impl OfRecord {
             }
             _ => (204, None),
         }
+    }
+}
+
+/// Whether whoever sent a signal waits for an acknowledgement of that label.
+pub(crate) fn awaits(signal: &Signal, label: &str) -> bool {
+    match label {
+        LIVE_RESPONSE => awaits_live_response(signal),
+        label => signal.headers().requested_acks().iter().any(|requested| requested == label),
     }
 }
 

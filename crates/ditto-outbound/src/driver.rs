@@ -8,20 +8,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tower::{Service, ServiceBuilder};
+use tower::Service;
 
 use self::holding::{Outgoing, Scope};
-use crate::address::ResolveAddress;
-use crate::authorize::Authorize;
-use crate::filter::Filter;
-use crate::headers::MapHeaders;
 use crate::hold::{Gate, Parked};
 use crate::leaf::{Completing, Completion, Enqueued, Leaf, Token};
-use crate::map::{MapSignal, Mapped, Prepared};
+use crate::map::{Mapped, Prepared};
 use crate::outcome::{DeliverError, DropReason, Outcome};
 use crate::settle::{Settlement, SignalKey};
 use crate::signal::{Selected, now_ms};
-use crate::stage::{Immediate, StageLayer, Staged};
+use crate::stack::{self, Deliver, Prepare};
+use crate::stage::Immediate;
 use crate::target::{CompiledConnection, CompiledTarget};
 
 /// The stacks of one connection and what waits between them.
@@ -32,8 +29,8 @@ pub(crate) struct Driver<L> {
     connection: Arc<CompiledConnection>,
     /// Whether an error that somebody can mend is waited out.
     can_replay: bool,
-    prepare: Staged<Authorize, Staged<Filter, MapSignal>>,
-    deliver: Staged<MapHeaders, Staged<ResolveAddress, L>>,
+    prepare: Prepare,
+    deliver: Deliver<L>,
     /// Given back by the leaf, or released; goes before everything that waits.
     again: BTreeMap<u64, Parked>,
     /// Mapped messages in feed order; never more than those of one signal.
@@ -56,14 +53,8 @@ impl<L: Leaf> Driver<L> {
     pub(crate) fn new(connection: Arc<CompiledConnection>, leaf: L, can_replay: bool) -> Self {
         Self {
             can_replay,
-            prepare: ServiceBuilder::new()
-                .layer(StageLayer::new(Authorize))
-                .layer(StageLayer::new(Filter))
-                .service(MapSignal::default()),
-            deliver: ServiceBuilder::new()
-                .layer(StageLayer::new(MapHeaders))
-                .layer(StageLayer::new(ResolveAddress))
-                .service(leaf),
+            prepare: stack::prepare(),
+            deliver: stack::deliver(leaf),
             again: BTreeMap::new(),
             waiting: VecDeque::new(),
             targets: connection.targets().iter().map(|_| Outgoing::default()).collect(),

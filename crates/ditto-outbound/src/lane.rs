@@ -13,9 +13,10 @@ use tokio::time::Sleep;
 use tracing::warn;
 
 use crate::acknowledge::{AcknowledgementSink, Ledger};
+use crate::ask;
 use crate::control::{Change, LaneControl, Leaving};
 use crate::counters::LaneCounters;
-use crate::directory::{Answer, Directory};
+use crate::directory::Directory;
 use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
 use crate::intake::Intake;
@@ -26,7 +27,6 @@ use crate::settle::Settlement;
 use crate::signal::{Audience, RoutedSignal, Selected, ThingState, Unreadable, now_ms};
 use crate::target::CompiledConnection;
 use crate::waiting::{Waiting, WaitingThings};
-use crate::{authorize, filter};
 
 /// One position in a feed and the connections that it serves.
 ///
@@ -247,37 +247,13 @@ where
     }
 
     fn select(&mut self, signal: &RoutedSignal) {
-        self.selected.clear();
         self.router.select(signal, &mut self.selected);
     }
 
-    /// Selects targets, if the directory knows who may read the signal and what they need of its thing; the signal is told. Else
-    /// true.
+    /// Selects targets, unless the directory does not know yet what that takes: then true.
     fn selects_in_vain(&mut self, signal: &Arc<RoutedSignal>) -> bool {
-        let Some(directory) = &mut self.directory else { return false };
-        if signal.audience().is_none() && self.router.wants(signal) {
-            signal.tell_of_audience(match directory.enforcer(signal.signal()) {
-                Answer::Known(enforcer) => {
-                    let grants = enforcer.grants(signal.signal());
-                    Audience::Policy(enforcer, grants)
-                }
-                Answer::Absent => Audience::Nobody(Unreadable::PolicyAbsent),
-                Answer::Pending => return true,
-            });
-        }
-        self.select(signal);
-        let Some(directory) = &mut self.directory else { return false };
-        let needs_thing = self.selected.iter().filter_map(|at| self.router.target(*at)).any(|target| {
-            authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
-        });
-        if needs_thing {
-            match directory.thing(signal.signal()) {
-                Answer::Known(thing) => signal.tell_of_thing(ThingState::Known(thing)),
-                Answer::Absent => signal.tell_of_thing(ThingState::Absent),
-                Answer::Pending => return true,
-            }
-        }
-        false
+        let Some(directory) = self.directory.as_deref_mut() else { return false };
+        !ask::select(&self.router, directory, signal, &mut self.selected)
     }
 
     /// Takes signals on whose things the directory knows by now. Whether there was anything to do.

@@ -2,11 +2,13 @@
 
 mod acknowledge;
 mod address;
+mod ask;
 mod authorize;
 mod control;
 mod counters;
 mod directory;
 mod driver;
+mod explain;
 mod extra;
 mod feed;
 mod fields;
@@ -17,7 +19,6 @@ mod intake;
 mod lane;
 mod leaf;
 mod map;
-#[cfg(any(test, feature = "test-util"))]
 mod memory;
 mod outcome;
 #[cfg(any(test, feature = "test-util"))]
@@ -26,13 +27,12 @@ mod resolve;
 mod router;
 mod settle;
 mod signal;
+mod stack;
 mod stage;
 mod target;
 mod topics;
 mod waiting;
 
-#[cfg(any(test, feature = "test-util"))]
-pub use self::memory::MemoryDirectory;
 #[cfg(any(test, feature = "test-util"))]
 pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 pub use self::{
@@ -40,6 +40,7 @@ pub use self::{
     control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
     directory::{Answer as DirectoryAnswer, Directory},
+    explain::{Explainer, TargetExplanation, Verdict},
     extra::{resolve_fields, select_fields},
     feed::{Feed, FeedRecord, Payload},
     fields::SignalFields,
@@ -50,6 +51,7 @@ pub use self::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
         Token, Topic, Undelivered, Written,
     },
+    memory::MemoryDirectory,
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,

@@ -62,8 +62,9 @@ impl Router {
         self.indices(signal).any(|index| !index.all.is_empty())
     }
 
-    /// Appends the targets that `signal` is for, each once, in the order of connections and their definitions.
+    /// The targets that `signal` is for, each once, in the order of connections and their definitions.
     pub(crate) fn select(&self, signal: &RoutedSignal, selected: &mut Vec<TargetRef>) {
+        selected.clear();
         let Some(audience) = signal.audience() else { return };
         self.indices(signal).for_each(|index| index.select(audience, selected));
         if selected.len() > 1 {

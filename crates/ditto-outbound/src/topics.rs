@@ -22,10 +22,10 @@ pub(crate) struct Topics {
 }
 
 #[derive(Debug)]
-struct CompiledTopic {
-    subscription: TopicSubscription,
+pub(crate) struct CompiledTopic {
+    pub(crate) subscription: TopicSubscription,
     /// What enrichment may bring.
-    pending: Pending,
+    pub(crate) pending: Pending,
 }
 
 /// The topics that may be for a signal; at least one.
@@ -58,6 +58,11 @@ impl Topics {
 
     pub(crate) fn are_plain(&self) -> bool {
         self.are_plain
+    }
+
+    /// In the order in which they are tried.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CompiledTopic> {
+        self.topics.iter()
     }
 
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = &TopicSubscription> {
@@ -94,7 +99,7 @@ impl CompiledTopic {
         !self.subscription.extra_fields().is_empty()
     }
 
-    fn is_for(&self, namespace: Option<&str>) -> bool {
+    pub(crate) fn is_for(&self, namespace: Option<&str>) -> bool {
         let namespaces = self.subscription.namespaces();
         self.subscription.topic() == TargetTopic::ConnectionAnnouncements
             || namespaces.is_empty()

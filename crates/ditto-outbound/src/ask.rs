@@ -1,0 +1,41 @@
+//! What has to be asked before a signal can be selected for and dispatched.
+
+use std::sync::Arc;
+
+use crate::directory::{Answer, Directory};
+use crate::router::{Router, TargetRef};
+use crate::signal::{Audience, RoutedSignal, ThingState, Unreadable};
+use crate::{authorize, filter};
+
+/// Selects targets, if the directory knows who may read the signal and what they need of its thing; the signal is told. Whether
+/// it knows.
+pub(crate) fn select(
+    router: &Router,
+    directory: &mut dyn Directory,
+    signal: &Arc<RoutedSignal>,
+    selected: &mut Vec<TargetRef>,
+) -> bool {
+    // Nobody is asked about what nobody wants.
+    if signal.audience().is_none() && router.wants(signal) {
+        signal.tell_of_audience(match directory.enforcer(signal.signal()) {
+            Answer::Known(enforcer) => {
+                let grants = enforcer.grants(signal.signal());
+                Audience::Policy(enforcer, grants)
+            }
+            Answer::Absent => Audience::Nobody(Unreadable::PolicyAbsent),
+            Answer::Pending => return false,
+        });
+    }
+    router.select(signal, selected);
+    let needs_thing = selected.iter().filter_map(|at| router.target(*at)).any(|target| {
+        authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
+    });
+    if needs_thing {
+        signal.tell_of_thing(match directory.thing(signal.signal()) {
+            Answer::Known(thing) => ThingState::Known(thing),
+            Answer::Absent => ThingState::Absent,
+            Answer::Pending => return false,
+        });
+    }
+    true
+}
