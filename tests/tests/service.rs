@@ -2,6 +2,7 @@
 
 mod service {
     mod eval;
+    mod explain;
 }
 
 use std::time::Instant;

@@ -10,7 +10,8 @@ use clap_complete::Shell;
 use crate::lanes::Destination;
 
 pub use self::eval::{
-    AddressArgs, EvalArgs, EvalCommand, PlaceholderArgs, PlaceholderScope, RqlArgs, TopicArgs, TriedOn,
+    AddressArgs, EvalArgs, EvalCommand, ExplainArgs, PlaceholderArgs, PlaceholderScope, RqlArgs, TopicArgs,
+    TriedOn,
 };
 
 /// Publishes the signals of Eclipse Ditto to Apache Kafka.
@@ -36,6 +37,11 @@ pub enum Command {
     Lanes(LanesArgs),
     /// Tries an expression of a definition: a filter, a template, an address or a topic.
     Eval(EvalArgs),
+    /// Says why signals are published to the targets of a connection, or not.
+    ///
+    /// Takes them through the very steps that the service takes them through, sends nothing, and says at each target what was
+    /// decided, by what, and what would help.
+    Explain(ExplainArgs),
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
     /// Prints what a shell needs to complete this command line.

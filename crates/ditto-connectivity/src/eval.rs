@@ -1,7 +1,8 @@
-//! The command `eval`: an expression of a definition, tried.
+//! The commands `eval` and `explain`: an expression of a definition, or all of it, tried on signals.
 
 mod address;
 mod enrichment;
+mod explain;
 mod filter;
 mod input;
 mod mistake;
@@ -12,7 +13,7 @@ mod shown;
 mod topic;
 
 use self::output::Output;
-use crate::cli::EvalCommand;
+use crate::cli::{EvalCommand, ExplainArgs};
 
 /// Tries an expression and says what it gives, or what is wrong with it. The exit code.
 pub(crate) fn run(command: EvalCommand) -> u8 {
@@ -29,5 +30,14 @@ pub(crate) fn run(command: EvalCommand) -> u8 {
         EvalCommand::Address(args) => address::run(args, &mut output),
         EvalCommand::Topic(args) => topic::run(args, &mut output),
     });
+    output.end(done)
+}
+
+/// Says what becomes of signals at each target of a connection, and why. The exit code.
+pub(crate) fn explain(args: &ExplainArgs) -> u8 {
+    let mut output = Output::new(args.on.format);
+    let files = args.on.signal.iter().chain(&args.policy).chain(&args.thing);
+    let done = input::stdin_at_most_once(files.chain([&args.connection]));
+    let done = done.and_then(|()| explain::run(args, &mut output));
     output.end(done)
 }

@@ -23,9 +23,9 @@ mod telemetry;
 pub use self::{
     app::{App, AppError, Running},
     cli::{
-        AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, LanesArgs, LanesCommand, ListArgs,
-        ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs, RqlArgs, RunArgs, SeekArgs,
-        TopicArgs, TriedOn,
+        AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, ExplainArgs, LanesArgs,
+        LanesCommand, ListArgs, ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs,
+        RqlArgs, RunArgs, SeekArgs, TopicArgs, TriedOn,
     },
     config::{
         Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,

@@ -21,6 +21,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Lanes(args) => lanes::run(args.command),
         Command::Eval(args) => eval::run(args.command),
+        Command::Explain(args) => eval::explain(&args),
         Command::Quickstart(args) => quickstart::quickstart(args),
         Command::Completions(args) => manual::completions(args.shell),
         Command::Man(args) => manual::man(&args),

@@ -1,4 +1,4 @@
-//! The command line of `eval`.
+//! The command line of `eval` and `explain`.
 
 use std::path::PathBuf;
 
@@ -122,6 +122,28 @@ pub struct TopicArgs {
     /// File with a thing (JSON), or - for stdin: what the extra fields of the signals are taken from.
     #[arg(long, value_name = "FILE", requires = "signal")]
     pub thing: Option<PathBuf>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// File with the definition of the connection (JSON).
+    #[arg(long, value_name = "FILE")]
+    pub connection: PathBuf,
+    /// File with the policy of the signals' thing (JSON); each further one is a policy that it imports.
+    ///
+    /// A signal that has the header `ditto-read-subjects` is decided by its headers.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+    /// File with the thing (JSON): what extra fields are taken from.
+    #[arg(long, value_name = "FILE")]
+    pub thing: Option<PathBuf>,
+    /// Only this target, counted from 0.
+    #[arg(long, value_name = "N")]
+    pub target: Option<usize>,
+    /// Stdin, if no signal is named.
+    #[command(flatten)]
+    pub on: TriedOn,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {

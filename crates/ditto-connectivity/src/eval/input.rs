@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use ditto_json::{Extracted, Extraction, JsonKind, Places, Scanner};
-use ditto_outbound::{FeedPolicy, Intake, InternalHeaders};
-use ditto_protocol::{Limits, Signal};
+use ditto_outbound::{FeedPolicy, Intake, InternalHeaders, RoutedSignal};
+use ditto_protocol::Limits;
 use serde_json::value::RawValue;
 
 use super::mistake::Mistake;
@@ -53,14 +53,14 @@ fn max_line(limits: &Limits) -> usize {
 /// first line is JSON by itself; else it is one signal.
 pub(super) fn each_signal(
     files: &[PathBuf],
-    mut each: impl FnMut(&Source<'_>, Result<&Signal, Mistake>) -> Result<(), Stop>,
+    mut each: impl FnMut(&Source<'_>, Result<RoutedSignal, Mistake>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let limits = Limits::default();
     let mut intake = Intake::new(FeedPolicy { internal_headers: InternalHeaders::Trust, limits });
     let mut decode = |source: &Source<'_>, line: Line| {
         let record = record(line, limits.max_bytes);
         match intake.decode(record.payload, &record.headers) {
-            Ok(signal) => each(source, Ok(signal.signal())),
+            Ok(signal) => each(source, Ok(signal)),
             Err(refusal) => {
                 let reason = refusal.reason().name();
                 let message = format!("no signal ({reason}): {}", refusal.detail());
@@ -106,6 +106,21 @@ fn rest(first: &[u8], input: &mut impl BufRead, max: usize) -> io::Result<Line> 
     Ok(if beyond > 0 { Line::TooLong(bytes.len().saturating_add(beyond)) } else { Line::Bytes(bytes) })
 }
 
+/// Reads a file that is to hold `what`, within the bounds of a message.
+pub(super) fn read_text(what: &'static str, file: &Path) -> Result<String, Stop> {
+    let max = Limits::default().max_bytes;
+    let wrong =
+        |message| Stop::from(Mistake::in_file(what, &Source { file, line: None }, "json.invalid", message));
+    let unreadable = |error| unreadable(file, &error);
+    let mut bytes = Vec::new();
+    let room = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    open_input(file).map_err(unreadable)?.take(room).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > max {
+        return Err(wrong(format!("a {what} has at most {max} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| wrong(format!("not utf-8: {error}")))
+}
+
 /// A thing in a file.
 #[derive(Debug)]
 pub(super) struct Thing<'f> {
@@ -115,18 +130,10 @@ pub(super) struct Thing<'f> {
 
 impl<'f> Thing<'f> {
     /// Reads an object, within the bounds of a message.
-    pub(super) fn read(file: &'f PathBuf) -> Result<Self, Stop> {
-        let limits = Limits::default();
+    pub(super) fn read(file: &'f Path) -> Result<Self, Stop> {
         let source = Source { file, line: None };
-        let unreadable = |error| unreadable(file, &error);
-        let mut bytes = Vec::new();
-        let room = u64::try_from(limits.max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-        open_input(file).map_err(unreadable)?.take(room).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() > limits.max_bytes {
-            return Err(wrong(&source, format!("a thing has at most {} bytes", limits.max_bytes)));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| wrong(&source, format!("not utf-8: {error}")))?;
-        let mut scanner = Scanner::new(&text, limits.max_depth);
+        let text = read_text("thing", file)?;
+        let mut scanner = Scanner::new(&text, Limits::default().max_depth);
         scanner.value().and_then(|_| scanner.end()).map_err(|error| wrong(&source, error.to_string()))?;
         if JsonKind::of(text.trim_ascii_start()) != JsonKind::Object {
             return Err(wrong(&source, "a thing is a json object".to_owned()));

@@ -87,7 +87,10 @@ impl Output {
             self.answer(about)?;
         }
         each_signal(&on.signal, |source, signal| match signal {
-            Ok(signal) => self.answer(&about_signal(source, signal, about, on_signal(signal))),
+            Ok(signal) => {
+                let signal = signal.signal();
+                self.answer(&about_signal(source, signal, about, on_signal(signal)))
+            }
             Err(mistake) => self.mistake(&mistake),
         })
     }

@@ -15,7 +15,7 @@ pub(super) fn run(args: &RqlArgs, output: &mut Output) -> Result<(), Stop> {
     let text = &args.filter;
     let filter: Filter = text.parse().map_err(|error| Mistake::of_filter(text, &error))?;
     let fields = args.extra_fields.as_deref().map(extra_fields).transpose()?;
-    let thing = args.thing.as_ref().map(Thing::read).transpose()?;
+    let thing = args.thing.as_deref().map(Thing::read).transpose()?;
     let mut answer = Answer::default();
     answer.say(&format!("filter: {filter}"), "filter", filter.to_string());
     if args.on.signal.is_empty() {

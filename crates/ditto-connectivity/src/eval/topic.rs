@@ -13,7 +13,7 @@ use crate::cli::TopicArgs;
 pub(super) fn run(args: &TopicArgs, output: &mut Output) -> Result<(), Stop> {
     let text = &args.topic;
     let topic: TopicSubscription = text.parse().map_err(|error| Mistake::of_topic(text, &error))?;
-    let thing = args.thing.as_ref().map(Thing::read).transpose()?;
+    let thing = args.thing.as_deref().map(Thing::read).transpose()?;
     // Nothing is loaded that the topic does not ask for.
     let fields = Some(topic.extra_fields().to_vec());
     let enrichment = Enrichment { fields, thing: thing.map(Thing::into_text) };

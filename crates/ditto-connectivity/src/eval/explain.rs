@@ -1,0 +1,150 @@
+//! `explain`
+
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use ditto_authorization::{Enforcer, Policy};
+use ditto_connection::{Connection, Finding, ValidationReport};
+use ditto_outbound::{
+    CompiledConnection, Directory, DirectoryAnswer, Explainer, RoutedSignal, TargetExplanation,
+};
+use ditto_protocol::{PolicyId, Signal};
+
+use super::input::{Source, Thing, each_signal, read_text};
+use super::mistake::Mistake;
+use super::output::{Answer, Output, Stop};
+use super::shown::plain;
+use crate::cli::ExplainArgs;
+
+pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
+    let connection = connection(&args.connection)?;
+    if let Some(target) = args.target.filter(|target| *target >= connection.targets().len()) {
+        let has = connection.targets().len();
+        return Err(Stop::Usage(format!(
+            "there is no target {target}: the connection has {has}, counted from 0"
+        )));
+    }
+    let mut files = Files::read(args)?;
+    let mut explainer = Explainer::new(CompiledConnection::compile(&connection));
+    let stdin = ["-".into()];
+    let signals = if args.on.signal.is_empty() { &stdin } else { args.on.signal.as_slice() };
+    each_signal(signals, |source, signal| match signal {
+        Ok(signal) => {
+            let signal = Arc::new(signal);
+            let mut explained = explainer.explain(&signal, &mut files);
+            if let Some(target) = args.target {
+                explained = explained.into_iter().skip(target).take(1).collect();
+            }
+            output.answer(&answer(source, &signal, &explained))
+        }
+        Err(mistake) => output.mistake(&mistake),
+    })
+}
+
+fn answer(source: &Source<'_>, signal: &RoutedSignal, explained: &[TargetExplanation]) -> Answer {
+    let signal = signal.signal();
+    let mut answer = Answer::default();
+    let line = format!("{source}: {} {}", plain(signal.topic()), plain(signal.path()));
+    answer.say(&line, "signal", source.to_string());
+    answer.member("topic", signal.topic());
+    answer.member("path", signal.path());
+    if explained.is_empty() {
+        answer.below("the connection has no targets");
+    }
+    explained.iter().for_each(|explained| answer.below(&explained.to_string()));
+    answer.member("targets", explained.iter().map(TargetExplanation::to_json).collect::<Vec<_>>());
+    answer
+}
+
+/// The first mistake is told; `run --check` tells all.
+fn connection(file: &Path) -> Result<Connection, Stop> {
+    let text = read_text("connection", file)?;
+    let mistake = |report: ValidationReport| {
+        let findings = report.findings().iter().map(Finding::to_string).collect::<Vec<_>>().join("; ");
+        Mistake::in_file(
+            "connection",
+            &file.display(),
+            "connectivity:connection.configuration.invalid",
+            findings,
+        )
+    };
+    Ok(Connection::from_json(&text).map_err(mistake)?)
+}
+
+/// A directory of what the command line names: one thing, and its policy with those that it imports.
+struct Files {
+    policy: Option<Arc<Policy>>,
+    imported: Vec<Arc<Policy>>,
+    thing: Option<Arc<str>>,
+    /// That of the last signal, with the namespace of its thing.
+    compiled: Option<(Option<String>, Arc<Enforcer>)>,
+}
+
+impl Files {
+    fn read(args: &ExplainArgs) -> Result<Self, Stop> {
+        let read = |file: &std::path::PathBuf| {
+            let text = read_text("policy", file)?;
+            let wrong = |error: &dyn std::error::Error, code| {
+                Mistake::in_file("policy", &file.display(), code, error.to_string())
+            };
+            let policy: Policy = text.parse().map_err(|error| wrong(&error, "policies:invalid"))?;
+            // What cannot be compiled for any thing is told before signals are looked at.
+            Enforcer::compile(&policy, None, SystemTime::now(), |_| None)
+                .map_err(|error| wrong(&error, "policies:invalid"))?;
+            Ok::<_, Stop>(Arc::new(policy))
+        };
+        let mut policies = args.policy.iter().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
+        let policy = policies.next();
+        let thing = args.thing.as_deref().map(Thing::read).transpose()?;
+        Ok(Self {
+            policy,
+            imported: policies.collect(),
+            thing: thing.map(|it| it.into_text().into()),
+            compiled: None,
+        })
+    }
+}
+
+impl Directory for Files {
+    fn observe(&mut self, _: &Signal) {}
+
+    fn enforcer(&mut self, signal: &Signal) -> DirectoryAnswer<Arc<Enforcer>> {
+        let Some(policy) = &self.policy else { return DirectoryAnswer::Pending };
+        let namespace = signal.entity().namespace();
+        if let Some((known, enforcer)) = &self.compiled
+            && known.as_deref() == namespace
+        {
+            return DirectoryAnswer::Known(enforcer.clone());
+        }
+        let imported = |id: &PolicyId| self.imported.iter().find(|policy| policy.id() == Some(id)).cloned();
+        match Enforcer::compile(policy, namespace, SystemTime::now(), imported) {
+            Ok(enforcer) => {
+                let enforcer = Arc::new(enforcer);
+                self.compiled = Some((namespace.map(str::to_owned), enforcer.clone()));
+                DirectoryAnswer::Known(enforcer)
+            }
+            // It was compiled before; with imports it is past a bound.
+            Err(_) => DirectoryAnswer::Absent,
+        }
+    }
+
+    fn thing(&mut self, _: &Signal) -> DirectoryAnswer<Arc<str>> {
+        self.thing.clone().map_or(DirectoryAnswer::Pending, DirectoryAnswer::Known)
+    }
+
+    fn poll_answers(&mut self, _: &mut Context<'_>, _: &mut Vec<String>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn trouble(&self) -> Option<String> {
+        Some(match (&self.policy, &self.thing) {
+            (None, _) => {
+                "nothing says who may read the signal: name the policy of its thing (--policy), or a signal with the header \
+                 `ditto-read-subjects`".to_owned()
+            }
+            _ => "extra fields are asked for: name a file with the thing (--thing)".to_owned(),
+        })
+    }
+}
