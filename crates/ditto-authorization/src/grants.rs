@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ditto_json::JsonPointer;
 use ditto_protocol::{Category, EntityKind, Signal};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::context::AuthorizationContext;
 use crate::policy::MAX_PATH;
@@ -39,13 +39,27 @@ pub struct GrantsError {
 }
 
 /// The header `ditto-partial-access-paths`.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Serialize, Default)]
 struct Partial {
     #[serde(default)]
     subjects: Vec<Box<str>>,
     /// Paths of the thing without their first slash, each with the places in `subjects` of those that may read it.
     #[serde(default)]
     paths: BTreeMap<String, Vec<usize>>,
+    /// Paths below those that may not be read. The reference has none: it lists what stands in the thing instead.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    revoked: BTreeMap<String, Vec<usize>>,
+}
+
+/// Grants as the headers that say them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantHeaders {
+    /// `ditto-read-subjects`
+    pub read: String,
+    /// `ditto-read-revoked-subjects`, if there are any.
+    pub revoked: Option<String>,
+    /// `ditto-partial-access-paths`, if there are any.
+    pub partial: Option<String>,
 }
 
 impl Grants {
@@ -70,6 +84,26 @@ impl Grants {
             revoked: list("header `ditto-read-revoked-subjects`", revoked)?,
             restricted: partial.map(restricted).transpose()?.unwrap_or_default(),
         })
+    }
+
+    /// The headers that [`Self::parse`] makes the same grants of.
+    pub fn headers(&self) -> GrantHeaders {
+        let list = |subjects: &[Box<str>]| serde_json::json!(subjects).to_string();
+        let mut partial = Partial::default();
+        for (place, (subject, view)) in self.restricted.iter().enumerate() {
+            partial.subjects.push(subject.clone());
+            for (path, is_readable) in view.words() {
+                let paths = if is_readable { &mut partial.paths } else { &mut partial.revoked };
+                let text = path.to_string();
+                let text = if path.is_root() { "/" } else { text.trim_start_matches('/') };
+                paths.entry(text.to_owned()).or_default().push(place);
+            }
+        }
+        GrantHeaders {
+            read: list(&self.read),
+            revoked: (!self.revoked.is_empty()).then(|| list(&self.revoked)),
+            partial: (!self.restricted.is_empty()).then(|| serde_json::json!(partial).to_string()),
+        }
     }
 
     /// Grants that let these subjects read everything.
@@ -142,17 +176,21 @@ fn restricted(text: &str) -> Result<BTreeMap<Box<str>, View>, GrantsError> {
         expected: "a json object with a list of subjects, and paths with places in it",
     };
     let partial: Partial = serde_json::from_str(text).map_err(|_| error.clone())?;
-    let mut paths: Vec<Vec<JsonPointer>> = vec![Vec::new(); partial.subjects.len()];
-    for (path, readers) in partial.paths {
+    let mut words: Vec<Vec<(JsonPointer, bool)>> = vec![Vec::new(); partial.subjects.len()];
+    let granted = partial.paths.into_iter().map(|(path, readers)| (path, true, readers));
+    let revoked = partial.revoked.into_iter().map(|(path, readers)| (path, false, readers));
+    for (path, is_readable, readers) in granted.chain(revoked) {
         let path: JsonPointer = path.parse().map_err(|_| error.clone())?;
         if path.segments().len() > MAX_PATH {
             return Err(error);
         }
         for reader in readers {
-            paths.get_mut(reader).ok_or_else(|| error.clone())?.push(path.clone());
+            words.get_mut(reader).ok_or_else(|| error.clone())?.push((path.clone(), is_readable));
         }
     }
-    let views = paths.iter().map(|paths| View::of_paths(paths).keeping(&ALWAYS_READABLE));
+    let views = words.iter().map(|words| {
+        View::of_words(words.iter().map(|(path, is_readable)| (path, *is_readable))).keeping(&ALWAYS_READABLE)
+    });
     Ok(partial.subjects.into_iter().zip(views).collect())
 }
 

@@ -17,7 +17,7 @@ pub use self::{
     context::AuthorizationContext,
     enforcer::{Enforcer, Reason},
     error::PolicyError,
-    grants::{Decision, Grants, GrantsError},
+    grants::{Decision, GrantHeaders, Grants, GrantsError},
     policy::{Entry, Importable, Policy, Resource, Subject},
     view::{ALWAYS_READABLE, Access, Cut, View},
 };

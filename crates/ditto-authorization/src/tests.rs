@@ -269,6 +269,27 @@ proptest! {
         prop_assert_eq!(enforcer.subjects_effected(&resource, &permissions), (effected(true), effected(false)));
     }
 
+    /// What is stamped on a signal decides as the policy does.
+    #[test]
+    fn grants_as_headers(policy in policy(), path in path(4), is_event in any::<bool>(), subjects in subjects()) {
+        let enforcer = compile(&policy);
+        let signal = match is_event {
+            true => event("modified", "/attributes", Some(&json!({}))),
+            false => {
+                let topic = "a/t/things/live/commands/retrieve";
+                let command = json!({"topic": topic, "path": text(&path), "headers": {}});
+                let Ok(signal) = Signal::decode(command.to_string().into(), &Limits::default()) else { return Ok(()) };
+                signal
+            }
+        };
+        let grants = enforcer.grants(&signal);
+        let headers = grants.headers();
+        let read = Grants::parse(Some(&headers.read), headers.revoked.as_deref(), headers.partial.as_deref());
+        prop_assert_eq!(read.as_ref(), Ok(&*grants));
+        let context: AuthorizationContext = subjects.into_iter().collect();
+        prop_assert_eq!(read.map(|read| read.decide(&context)), Ok(grants.decide(&context)));
+    }
+
     #[test]
     fn views(policy in policy(), subjects in subjects(), base in path(3), value in value(), spaced in any::<bool>()) {
         let (naive, enforcer) = (Naive::of(&policy), compile(&policy));

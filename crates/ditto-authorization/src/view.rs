@@ -62,14 +62,26 @@ impl Node {
         }
     }
 
-    /// Grants everything at a path and below it.
-    fn grant(&mut self, path: &[String]) {
+    /// Grants or revokes everything at a path and below it.
+    fn say(&mut self, path: &[String], is_readable: bool) {
         if let [name, rest @ ..] = path {
             let mut node = self.members.get(name.as_str()).cloned().unwrap_or(Self::leaf(self.is_readable));
-            node.grant(rest);
+            node.say(rest, is_readable);
             self.set(name, node);
         } else {
-            *self = Self::leaf(true);
+            *self = Self::leaf(is_readable);
+        }
+    }
+
+    /// Appends where it says something else than what is said above it.
+    fn said(&self, path: &mut Vec<String>, above: bool, said: &mut Vec<(JsonPointer, bool)>) {
+        if self.is_readable != above {
+            said.push((JsonPointer::of(path.iter().cloned()), self.is_readable));
+        }
+        for (name, node) in &self.members {
+            path.push(name.to_string());
+            node.said(path, self.is_readable, said);
+            path.pop();
         }
     }
 
@@ -132,11 +144,26 @@ impl View {
 
     /// Everything at these paths of the thing and below them.
     pub fn of_paths<'p>(paths: impl IntoIterator<Item = &'p JsonPointer>) -> Self {
+        Self::of_words(paths.into_iter().map(|path| (path, true)))
+    }
+
+    /// What these words leave: at each path and below it everything may be read, or nothing. A word further below counts more
+    /// there; of two on one path, the one that forbids.
+    pub fn of_words<'p>(words: impl IntoIterator<Item = (&'p JsonPointer, bool)>) -> Self {
+        let mut words: Vec<_> = words.into_iter().collect();
+        words.sort_by_key(|(path, is_readable)| (path.segments().len(), !is_readable));
         let mut node = Node::leaf(false);
-        for path in paths {
-            node.grant(path.segments());
+        for (path, is_readable) in words {
+            node.say(path.segments(), is_readable);
         }
         Self::of(node)
+    }
+
+    /// The fewest words that [`Self::of_words`] makes it of.
+    pub fn words(&self) -> Vec<(JsonPointer, bool)> {
+        let mut said = Vec::new();
+        self.root.node.said(&mut Vec::new(), false, &mut said);
+        said
     }
 
     /// What one of both lets be seen.

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ditto_authorization::Grants;
 use ditto_placeholder::Resolution;
+use ditto_protocol::HeaderDefinition;
 
 use crate::authorize::Readable;
 use crate::leaf::{HeaderName, RecordHeaders, Token};
 use crate::map::Mapped;
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::resolve::Values;
-use crate::signal::RoutedSignal;
+use crate::signal::{Audience, RoutedSignal};
 use crate::stage::{Halt, Stage};
 use crate::target::{CompiledTarget, HeaderValue};
 
@@ -37,6 +39,10 @@ impl Stage<Mapped> for MapHeaders {
     fn apply(&self, Mapped { token, signal, target, payload }: Mapped) -> Result<WithHeaders, Halt> {
         let mut headers = RecordHeaders::new();
         headers.push((HeaderName::Static("content-type"), DITTO_PROTOCOL));
+        if target.stamps() {
+            stamp(signal.get(), &mut headers);
+            return Ok(WithHeaders { token, signal, target, payload, headers });
+        }
         if let Some(id) = signal.get().signal().headers().correlation_id() {
             headers.push((HeaderName::Static("correlation-id"), id.shared_text().into_bytes()));
         }
@@ -62,6 +68,27 @@ impl Stage<Mapped> for MapHeaders {
         }
         put(&mut headers, HeaderName::Static("ditto-connection-id"), target.connection_id_bytes().clone());
         Ok(WithHeaders { token, signal, target, payload, headers })
+    }
+}
+
+/// Puts who may read the signal, and what else must not be in its payload.
+fn stamp(signal: &RoutedSignal, headers: &mut RecordHeaders) {
+    for header in signal.signal().headers().iter() {
+        if header.definition().is_some_and(HeaderDefinition::is_internal) {
+            headers.push((HeaderName::Mapped(header.name().into()), header.shared_text().into_bytes()));
+        }
+    }
+    let grants = match signal.audience() {
+        Some(Audience::Policy(_, grants) | Audience::Subjects(grants)) => grants.headers(),
+        Some(Audience::Nobody(_)) => Grants::default().headers(),
+        Some(Audience::OwnConnection) | None => return,
+    };
+    put(headers, HeaderName::Static("ditto-read-subjects"), grants.read.into());
+    for (name, value) in
+        [("ditto-read-revoked-subjects", grants.revoked), ("ditto-partial-access-paths", grants.partial)]
+    {
+        headers.retain(|(known, _)| known.as_str() != name);
+        headers.extend(value.map(|value| (HeaderName::Static(name), value.into())));
     }
 }
 

@@ -88,6 +88,9 @@ impl MapSignal {
 /// The labels that a receiver sees as requested: those that targets of the connection issue, and none in an event for
 /// a target that issues one itself. `None` if the signal requests nothing (outbound.md §6.2).
 pub(crate) fn requested_acks(signal: &Signal, target: &CompiledTarget) -> RequestedAcks {
+    if target.stamps() {
+        return None;
+    }
     signal.headers().known(const { KnownHeader::named("requested-acks") })?;
     let mut labels = signal.headers().requested_acks();
     if labels.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ditto_protocol::TargetTopic;
 
 use crate::acknowledge::Ledger;
-use crate::signal::{Audience, RoutedSignal};
+use crate::signal::{Audience, RoutedSignal, Unreadable};
 use crate::target::{CompiledConnection, CompiledTarget};
 
 /// A target of a lane.
@@ -37,6 +37,8 @@ struct KindIndex {
 #[derive(Debug, Default)]
 struct SubjectIndex {
     all: Vec<TargetRef>,
+    /// Those that get everything.
+    stamping: Vec<TargetRef>,
     by_subject: HashMap<Box<str>, Vec<TargetRef>>,
 }
 
@@ -113,12 +115,20 @@ impl KindIndex {
 impl SubjectIndex {
     fn add(&mut self, target: &CompiledTarget, at: TargetRef) {
         self.all.push(at);
+        if target.stamps() {
+            self.stamping.push(at);
+            return;
+        }
         for subject in target.context().subjects() {
             self.by_subject.entry(subject.into()).or_default().push(at);
         }
     }
 
     fn select(&self, audience: &Audience, selected: &mut Vec<TargetRef>) {
+        // Of what nobody can tell nothing can be said.
+        if !matches!(audience, Audience::Nobody(Unreadable::PolicyUnknown(_))) {
+            selected.extend_from_slice(&self.stamping);
+        }
         match audience {
             Audience::OwnConnection => selected.extend_from_slice(&self.all),
             Audience::Nobody(_) => {}

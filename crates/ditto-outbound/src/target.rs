@@ -54,6 +54,8 @@ pub struct CompiledTarget {
     issued_label: Option<Box<str>>,
     /// The labels that the connection's targets issue.
     labels_of_connection: Arc<[Box<str>]>,
+    /// Whether it gets everything, with who may read it.
+    stamps: bool,
     counters: TargetCounters,
     hold: HoldStatus,
 }
@@ -82,8 +84,18 @@ impl CompiledConnection {
         Self::compile_with(connection, OnHold::default())
     }
 
+    /// Compiles a definition of one target, which gets every signal of its topics, whoever may read it, with headers that say who
+    /// may: for a feed of the operator's own.
+    pub fn stamping(connection: &Connection) -> Arc<Self> {
+        Self::compile_as(connection, OnHold::default(), true)
+    }
+
     /// Compiles a definition whose signals are treated so when they cannot be published for now.
     pub fn compile_with(connection: &Connection, on_hold: OnHold) -> Arc<Self> {
+        Self::compile_as(connection, on_hold, false)
+    }
+
+    fn compile_as(connection: &Connection, on_hold: OnHold, stamps: bool) -> Arc<Self> {
         let id: Arc<str> = connection.id().as_str().into();
         let labels: Arc<[Box<str>]> = connection
             .targets()
@@ -95,7 +107,7 @@ impl CompiledConnection {
             .targets()
             .iter()
             .enumerate()
-            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, &id, &labels, target)))
+            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, &id, &labels, target, stamps)))
             .collect();
         Arc::new(Self {
             id,
@@ -146,8 +158,9 @@ impl CompiledConnection {
         const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
         let is_origin =
             signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
-        !is_origin
-            && (!matches!(signal.audience(), Some(Audience::OwnConnection)) || signal.is_about(&self.id))
+        let is_elsewhere =
+            matches!(signal.audience(), Some(Audience::OwnConnection)) && !signal.is_about(&self.id);
+        !is_origin && (!is_elsewhere || self.targets.iter().any(|target| target.stamps()))
     }
 }
 
@@ -157,6 +170,7 @@ impl CompiledTarget {
         connection_id: &Arc<str>,
         labels_of_connection: &Arc<[Box<str>]>,
         target: &Target,
+        stamps: bool,
     ) -> Self {
         let address = match (target.address().as_constant(), target.address().as_fixed_topic()) {
             (Some(fixed), _) => Address::Fixed(Destination {
@@ -185,6 +199,7 @@ impl CompiledTarget {
             headers: headers.collect(),
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
             labels_of_connection: labels_of_connection.clone(),
+            stamps,
             counters: TargetCounters::default(),
             hold: HoldStatus::default(),
         }
@@ -245,6 +260,10 @@ impl CompiledTarget {
 
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
+    }
+
+    pub(crate) fn stamps(&self) -> bool {
+        self.stamps
     }
 
     pub(crate) fn issued_label(&self) -> Option<&str> {

@@ -111,9 +111,13 @@ fn one_object_for_each_signal() {
 /// An unknown topic of a target is found before any signal is looked at.
 #[test]
 fn what_is_wrong_is_told() {
-    check(&["--connection", "wrong.json", "--signal", "event.json"], 65, expect![[r#"
+    check(
+        &["--connection", "wrong.json", "--signal", "event.json"],
+        65,
+        expect![[r#"
         wrong.json: 1:205: error at /targets/0/topics/0: `_/_/things/twin/evnts` is no topic of a target; did you mean `_/_/things/twin/events`?
-    "#]]);
+    "#]],
+    );
     check(
         &["--connection", "press.json", "--signal", "event.json", "--policy", "feed.ndjson"],
         65,
@@ -121,10 +125,18 @@ fn what_is_wrong_is_told() {
             feed.ndjson: policy: invalid json at byte 125: expected the end of the text
         "#]],
     );
-    check(&["--connection", "press.json", "--signal", "event.json", "--target", "2"], 64, expect![[r#"
+    check(
+        &["--connection", "press.json", "--signal", "event.json", "--target", "2"],
+        64,
+        expect![[r#"
         there is no target 2: the connection has 2, counted from 0
-    "#]]);
-    check(&["--connection", "none.json"], 69, expect![[r#"
+    "#]],
+    );
+    check(
+        &["--connection", "none.json"],
+        69,
+        expect![[r#"
         `none.json` cannot be read: No such file or directory (os error 2)
-    "#]]);
+    "#]],
+    );
 }

@@ -15,7 +15,7 @@ use crate::acknowledge::NoAcknowledgements;
 use crate::intake::{FeedPolicy, Intake, InternalHeaders};
 use crate::lane::Lane;
 use crate::memory::MemoryDirectory;
-use crate::recording::{RecordingLeaf, VecFeed};
+use crate::recording::{RecordingLeaf, Sent, VecFeed};
 use crate::target::CompiledConnection;
 
 const SUBJECTS: [&str; 3] = ["integ:a", "integ:b", "integ:c"];
@@ -151,6 +151,10 @@ impl Reader {
 }
 
 fn connection(context: &[&str], topic: &str) -> Arc<CompiledConnection> {
+    CompiledConnection::compile(&definition(context, topic))
+}
+
+fn definition(context: &[&str], topic: &str) -> Connection {
     let definition = json!({
         "id": "c", "name": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://localhost:9092",
         "specificConfig": {"bootstrapServers": "localhost:9092"},
@@ -160,7 +164,7 @@ fn connection(context: &[&str], topic: &str) -> Arc<CompiledConnection> {
             "headerMapping": {"p": "{{ thing-json:features/f/properties/p }}", "f": "{{ feature:id }}"},
         }],
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap())
+    Connection::from_json(&definition.to_string()).unwrap()
 }
 
 /// Key, headers and payload of the record, if there is one.
@@ -176,22 +180,30 @@ fn published(
     if enforcer.is_some() {
         directory.tell_policy("acme:t", enforcer);
     }
-    let policy = FeedPolicy {
-        internal_headers: InternalHeaders::Strip { default_read_subjects },
-        ..FeedPolicy::default()
-    };
-    let leaf = RecordingLeaf::default();
     let feed = VecFeed::of_texts([event.to_string()]);
+    run(feed, InternalHeaders::Strip { default_read_subjects }, connection, directory).map(shown)
+}
+
+fn shown(sent: Sent) -> Value {
+    let payload: Value = serde_json::from_slice(&sent.payload).unwrap();
+    json!({"key": sent.key, "headers": sent.headers, "payload": payload})
+}
+
+fn run(
+    feed: VecFeed,
+    internal_headers: InternalHeaders,
+    connection: Arc<CompiledConnection>,
+    directory: MemoryDirectory,
+) -> Option<Sent> {
+    let policy = FeedPolicy { internal_headers, ..FeedPolicy::default() };
+    let leaf = RecordingLeaf::default();
     let connections = vec![(connection, leaf.clone())];
     let lane = Lane::new(feed, Intake::new(policy), connections, Box::new(NoAcknowledgements));
     assert!(lane.with_directory(Box::new(directory)).run().now_or_never().is_some());
     let mut sent = leaf.sent().into_iter();
-    let record = sent.next().map(|sent| {
-        let payload: Value = serde_json::from_slice(&sent.payload).unwrap();
-        json!({"key": sent.key, "headers": sent.headers, "payload": payload})
-    });
+    let first = sent.next();
     assert!(sent.next().is_none());
-    record
+    first
 }
 
 /// An object with some leaves at or below a path, each with a value of its own; `number` is where these start.
@@ -290,5 +302,30 @@ proptest! {
         let restricted = connection(&reader.context, &topic);
         let got = published(restricted, &event, &thing, Some(reader.enforcer()));
         prop_assert_eq!(got, expected);
+    }
+
+    /// A feed that was stamped needs no policies: what they said then goes with each signal.
+    #[test]
+    fn stamped_signals_are_read_by_the_same(
+        reader in readers(),
+        event in events(),
+        topic in topics().prop_filter("extra fields are another's", |topic| !topic.contains("extraFields")),
+    ) {
+        let (nothing, directory) = (json!({}), MemoryDirectory::default());
+        directory.tell_policy("acme:t", Some(reader.enforcer()));
+        let strip = InternalHeaders::default();
+        let feed = VecFeed::of_texts([event.to_string()]);
+        let stamping = CompiledConnection::stamping(&definition(&["integ:nobody"], "_/_/things/twin/events"));
+        let Some(stamped) = run(feed, strip, stamping, directory) else {
+            // It is no signal: nobody gets it.
+            let all = connection(&["integ:full"], "_/_/things/twin/events");
+            prop_assert_eq!(published(all, &event, &nothing, None), None);
+            return Ok(());
+        };
+        let headers = stamped.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let feed = VecFeed::of_records([(stamped.payload, headers)]);
+        let restricted = || connection(&reader.context, &topic);
+        let got = run(feed, InternalHeaders::Trust, restricted(), MemoryDirectory::default()).map(shown);
+        prop_assert_eq!(got, published(restricted(), &event, &nothing, Some(reader.enforcer())));
     }
 }
