@@ -9,7 +9,7 @@ use ditto_kafka::{
     ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
 };
 use ditto_outbound::{
-    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, NoAcknowledgements, OnHold,
+    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, Leaf, NoAcknowledgements, OnHold,
 };
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
 use crate::config::{Config, FeedConfig, KafkaFeedConfig};
 use crate::definitions::Definitions;
+use crate::directory::{DirectoryError, SharedDirectory};
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
 use crate::lanes;
@@ -60,6 +61,9 @@ pub enum AppError {
     /// A client cannot be made, or failed for good.
     #[error("kafka client of {0} failed")]
     Client(String, #[source] ClientError),
+    /// What knows things and policies cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// A lane panicked.
     #[error("a lane ended unexpectedly; this is a bug: {0}")]
     Internal(String),
@@ -117,11 +121,15 @@ impl App {
     /// The feed cannot be opened, or a client cannot be made.
     pub fn start(self, stop: &CancellationToken) -> Result<Running, AppError> {
         let pool = ProducerPool::new();
+        let runtime = tokio::runtime::Handle::current();
+        let directory = self.config.directory.as_ref();
+        let directory = directory.map(|config| SharedDirectory::start(config, &runtime)).transpose()?;
         let mut running = Running {
             status: Status::new(&pool),
             pool,
             lanes: JoinSet::new(),
-            report: Report::default(),
+            report: Report::of(directory.as_ref().map(SharedDirectory::monitor)),
+            directory,
             grace: Grace::new(self.config.grace),
             stop: stop.clone(),
             acknowledgements: None,
@@ -143,6 +151,7 @@ impl App {
                 let served: Vec<_> = self.connections.iter().collect();
                 let connections = self.drivers(&mut running, &served, false)?;
                 let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
+                let lane = running.with_directory(lane);
                 running.report.add("ndjson".to_owned(), compiled(&served), lane.counters(), None);
                 let bound = running.bound();
                 running.spawn(async move {
@@ -196,6 +205,7 @@ impl App {
         let monitor = consumer.monitor();
         let feed = KafkaFeed::new(consumer, running.stop.clone());
         let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), drivers, acknowledgements);
+        let lane = running.with_directory(lane);
         running.report.add(name.clone(), compiled(&served), lane.counters(), Some(monitor));
         let bound = running.bound();
         let grace = running.grace.clone();
@@ -254,6 +264,8 @@ fn compiled(served: &[&(Connection, Arc<CompiledConnection>)]) -> Vec<Arc<Compil
 #[derive(Debug)]
 pub struct Running {
     pool: ProducerPool,
+    /// Looks up until the lanes have ended.
+    directory: Option<SharedDirectory>,
     lanes: JoinSet<Result<(), AppError>>,
     report: Report,
     status: Status,
@@ -310,6 +322,13 @@ impl Running {
         Ok(())
     }
 
+    fn with_directory<F: Feed, L: Leaf>(&self, lane: Lane<F, L>) -> Lane<F, L> {
+        match &self.directory {
+            Some(directory) => lane.with_directory(Box::new(directory.lane())),
+            None => lane,
+        }
+    }
+
     fn bound(&self) -> Bound {
         Bound { stop: self.stop.clone(), grace: self.grace.clone() }
     }
@@ -349,6 +368,8 @@ impl Running {
             }
             first = first.and(ended);
         }
+        // Nobody asks any more.
+        drop(self.directory.take());
         if let Some(watch) = self.watch.take() {
             watch.abort();
         }

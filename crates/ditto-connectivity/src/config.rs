@@ -1,5 +1,6 @@
 //! The configuration of the service: a TOML file, checked as a whole.
 
+mod directory;
 mod interpolate;
 mod lanes;
 mod section;
@@ -19,6 +20,7 @@ use toml::de::DeTable;
 
 use crate::telemetry::{self, LogConfig, LogFormat};
 
+pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig};
 pub use self::interpolate::Variables;
 pub use self::lanes::{LaneKind, LanesConfig, Serving};
 use self::section::{Document, Section};
@@ -32,6 +34,8 @@ pub struct Config {
     pub feed: FeedConfig,
     /// What a feed's messages may say and how large they may be.
     pub policy: FeedPolicy,
+    /// What knows things and policies, if anything does.
+    pub directory: Option<DirectoryConfig>,
     /// How connections are served.
     pub lanes: LanesConfig,
     /// How producers of all connections behave.
@@ -181,6 +185,9 @@ impl Config {
             root.section("feed", "say where signals come from, e.g. [feed] kind = \"kafka\"");
         let (feed, policy) = feed(&mut feed_section, folder);
         feed_section.end();
+        let mut section = root.optional_section("directory");
+        let directory = DirectoryConfig::read(&mut section, folder);
+        section.end();
         let mut section = root.optional_section("lanes");
         let lanes = LanesConfig::read(&mut section);
         section.end();
@@ -193,7 +200,8 @@ impl Config {
         root.end();
         match (connections, feed, document.into_errors()) {
             (Some(connections), Some(feed), errors) if errors.is_empty() => {
-                Ok(Self { connections: folder.join(connections), feed, policy, lanes, producer, log, grace })
+                let connections = folder.join(connections);
+                Ok(Self { connections, feed, policy, directory, lanes, producer, log, grace })
             }
             (_, _, errors) => Err(errors),
         }

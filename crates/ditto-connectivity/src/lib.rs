@@ -5,6 +5,7 @@ mod app;
 mod cli;
 mod config;
 mod definitions;
+mod directory;
 mod eval;
 pub mod exit;
 mod feed;
@@ -28,10 +29,11 @@ pub use self::{
         RqlArgs, RunArgs, SeekArgs, TopicArgs, TriedOn,
     },
     config::{
-        Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig, ProducerConfig, Serving,
-        Variables,
+        Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
+        LanesConfig, ProducerConfig, Serving, SourceConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
+    directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},
     lanes::{Destination, DestinationError},
     program::main,
     publish::KafkaLeaf,

@@ -136,6 +136,7 @@ fn config(cluster: &EmbeddedCluster) -> Config {
     Config {
         // Not read: the definitions are given.
         connections: "quickstart".into(),
+        directory: None,
         lanes: LanesConfig::default(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             start_at: StartAt::Earliest,

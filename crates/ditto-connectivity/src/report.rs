@@ -6,10 +6,13 @@ use std::sync::Arc;
 use ditto_kafka::ConsumerMonitor;
 use ditto_outbound::{CompiledConnection, LaneCounters, LaneCounts, TargetCounts};
 
+use crate::directory::DirectoryMonitor;
+
 /// Counters of all lanes and targets; reading it costs the lanes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     lanes: Vec<LaneReport>,
+    directory: Option<DirectoryMonitor>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,6 +46,15 @@ pub struct Totals {
 }
 
 impl Report {
+    pub(crate) fn of(directory: Option<DirectoryMonitor>) -> Self {
+        Self { lanes: Vec::new(), directory }
+    }
+
+    /// How the directory does, if there is one.
+    pub fn directory(&self) -> Option<&DirectoryMonitor> {
+        self.directory.as_ref()
+    }
+
     pub(crate) fn add(
         &mut self,
         name: String,
@@ -129,6 +141,9 @@ impl fmt::Display for Report {
                     write!(f, ", {} in flight", counts.in_flight())?;
                 }
             }
+        }
+        if let Some(directory) = &self.directory {
+            write!(f, "{line_break}{directory}")?;
         }
         Ok(())
     }

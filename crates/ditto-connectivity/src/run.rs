@@ -156,7 +156,7 @@ pub(crate) fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
 
 pub(crate) fn code_of(error: &AppError) -> u8 {
     match error {
-        AppError::NoConnection(_) | AppError::Definitions(..) => exit::CONFIG,
+        AppError::NoConnection(_) | AppError::Definitions(..) | AppError::Directory(_) => exit::CONFIG,
         AppError::File(..) | AppError::Client(..) => exit::UNAVAILABLE,
         AppError::Internal(_) => exit::INTERNAL,
     }

@@ -13,6 +13,7 @@ use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held}
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
+use crate::directory::DirectoryMonitor;
 use crate::report::Report;
 
 /// The connections that run, and what tells how they stand.
@@ -156,12 +157,15 @@ impl Status {
             }
             said
         });
-        json!({
+        let mut said = json!({
             "time": text(SystemTime::now()),
             "connections": connections.collect::<Vec<_>>(),
             "lanes": lanes.collect::<Vec<_>>(),
-        })
-        .to_string()
+        });
+        if let (Some(said), Some(directory)) = (said.as_object_mut(), report.directory()) {
+            said.insert("directory".to_owned(), of_directory(directory));
+        }
+        said.to_string()
     }
 }
 
@@ -238,6 +242,17 @@ fn of_feed(feed: &ConsumerMonitor) -> Value {
         ("stalls", counts.stalls),
     ] {
         said.insert(name.to_owned(), n.into());
+    }
+    Value::Object(said)
+}
+
+/// What knows things and policies. `reason` is there while it is not answered.
+fn of_directory(directory: &DirectoryMonitor) -> Value {
+    let counts = directory.counts();
+    let mut said: Map<String, Value> =
+        counts.named().map(|(name, n)| (name.to_owned(), Value::from(n))).collect();
+    if let Some(why) = directory.trouble() {
+        said.insert("reason".to_owned(), why.into());
     }
     Value::Object(said)
 }
