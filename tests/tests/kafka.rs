@@ -12,6 +12,7 @@ mod kafka {
     mod lost;
     mod outages;
     mod security;
+    mod stamp;
     mod truncation;
     mod vectors;
 }

@@ -3,6 +3,7 @@
 mod service {
     mod eval;
     mod explain;
+    mod stamp;
 }
 
 use std::time::Instant;

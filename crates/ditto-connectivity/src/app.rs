@@ -1,6 +1,7 @@
 //! The service: built, running, stopped.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -9,7 +10,8 @@ use ditto_kafka::{
     ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
 };
 use ditto_outbound::{
-    AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, Leaf, NoAcknowledgements, OnHold,
+    AcknowledgementSink, CompiledConnection, Feed, Intake, InternalHeaders, Lane, Leaf, NoAcknowledgements,
+    OnHold,
 };
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -17,15 +19,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig, KafkaFeedConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig, StampConfig};
 use crate::definitions::Definitions;
 use crate::directory::{DirectoryError, SharedDirectory};
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
-use crate::lanes;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
+use crate::stamp::LinesLeaf;
 use crate::status::Status;
+use crate::{lanes, stamp};
 
 /// Where connections publish to.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +36,9 @@ pub(crate) enum Clusters {
     /// Each to the cluster of its definition.
     #[default]
     OfDefinitions,
-    /// All to this one: the quickstart's, inside the process. No definition and no configuration leads here.
-    Embedded(ClusterSettings),
+    /// All to this one: the quickstart's, inside the process, or that of the feed, for what is stamped. No definition leads
+    /// here.
+    One(ClusterSettings),
 }
 
 /// The service before its first signal: everything is compiled, nothing is connected.
@@ -113,6 +117,27 @@ impl App {
         Self { config, connections, clusters }
     }
 
+    /// The service that stamps signals, and has no other connection.
+    ///
+    /// # Errors
+    /// The configuration does not say where they go, or nothing says who may read them.
+    pub fn stamping(config: Config) -> Result<Self, AppError> {
+        let Some(stamp) = &config.stamp else {
+            return Err(AppError::NoConnection("there is no [stamp] that says where signals go".to_owned()));
+        };
+        if config.directory.is_none() && config.policy.internal_headers == InternalHeaders::default() {
+            let why = "nothing says who may read signals: add [directory], or trust a feed that says so";
+            return Err(AppError::NoConnection(why.to_owned()));
+        }
+        let connection = stamp::connection(stamp).map_err(AppError::NoConnection)?;
+        let clusters = match &config.feed {
+            FeedConfig::Kafka(feed) => Clusters::One(feed.cluster.clone()),
+            FeedConfig::Ndjson { .. } => Clusters::OfDefinitions,
+        };
+        let compiled = CompiledConnection::stamping(&connection);
+        Ok(Self { config, connections: vec![(connection, compiled)], clusters })
+    }
+
     /// Opens the feed and starts the lanes. It runs until the feed ends, or `stop` is cancelled.
     ///
     /// Must be called within a tokio runtime.
@@ -148,20 +173,16 @@ impl App {
                 };
                 let feed = NdjsonFeed::start(input, self.config.policy.limits.max_bytes, stop.clone())
                     .map_err(|error| file(&path, error))?;
-                let served: Vec<_> = self.connections.iter().collect();
-                let connections = self.drivers(&mut running, &served, false)?;
-                let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
-                let lane = running.with_directory(lane);
-                running.report.add("ndjson".to_owned(), compiled(&served), lane.counters(), None);
-                let bound = running.bound();
-                running.spawn(async move {
-                    match bound.drain(lane).await {
-                        Some(feed) => {
-                            feed.failure().map_err(|error| AppError::File(path.display().to_string(), error))
-                        }
-                        None => Ok(()),
-                    }
-                })?;
+                if let ([(_, compiled)], Some(StampConfig::Lines(to))) =
+                    (self.connections.as_slice(), self.stamps_to())
+                {
+                    let leaf = LinesLeaf::create(to).map_err(|error| file(to, error))?;
+                    self.start_lines(&mut running, path, feed, vec![(compiled.clone(), leaf)], sink)?;
+                } else {
+                    let served: Vec<_> = self.connections.iter().collect();
+                    let connections = self.drivers(&mut running, &served, false)?;
+                    self.start_lines(&mut running, path, feed, connections, sink)?;
+                }
             }
             FeedConfig::Kafka(config) => {
                 let acknowledgements = match &config.acknowledgement_topic {
@@ -180,6 +201,35 @@ impl App {
         }
         running.watch = Some(tokio::spawn(running.status.clone().watch()));
         Ok(running)
+    }
+
+    /// Where signals go, if they are stamped.
+    fn stamps_to(&self) -> Option<&StampConfig> {
+        let stamps = self.connections.iter().any(|(_, compiled)| compiled.is_stamping());
+        self.config.stamp.as_ref().filter(|_| stamps)
+    }
+
+    fn start_lines<L: Leaf + Send + 'static>(
+        &self,
+        running: &mut Running,
+        path: PathBuf,
+        feed: NdjsonFeed,
+        connections: Vec<(Arc<CompiledConnection>, L)>,
+        sink: Box<dyn AcknowledgementSink>,
+    ) -> Result<(), AppError> {
+        let served = connections.iter().map(|(compiled, _)| compiled.clone()).collect();
+        let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
+        let lane = running.with_directory(lane);
+        running.report.add("ndjson".to_owned(), served, lane.counters(), None);
+        let bound = running.bound();
+        running.spawn(async move {
+            match bound.drain(lane).await {
+                Some(feed) => {
+                    feed.failure().map_err(|error| AppError::File(path.display().to_string(), error))
+                }
+                None => Ok(()),
+            }
+        })
     }
 
     fn start_lane(
@@ -245,7 +295,7 @@ impl App {
     fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
         let cluster = match &self.clusters {
             Clusters::OfDefinitions => cluster_of(connection),
-            Clusters::Embedded(cluster) => cluster.clone(),
+            Clusters::One(cluster) => cluster.clone(),
         };
         ProducerSettings::new(cluster, "ditto-connectivity")
             .with_delivery(delivery)
@@ -283,7 +333,7 @@ struct Bound {
 
 impl Bound {
     /// Runs a lane; once it is to stop, for the grace time at most. Gives back its feed if everything settled.
-    async fn drain<F: Feed>(self, lane: Lane<F, KafkaLeaf>) -> Option<F> {
+    async fn drain<F: Feed, L: Leaf>(self, lane: Lane<F, L>) -> Option<F> {
         let overdue = async {
             self.stop.cancelled().await;
             tokio::time::sleep(self.grace.left()).await;

@@ -33,6 +33,11 @@ pub enum Command {
     ///
     /// SIGUSR1 asks for its status: a line of JSON on stderr.
     Run(RunArgs),
+    /// Takes the signals of the feed into another one, with headers that say who may read them.
+    ///
+    /// The directory is asked here, so that the service behind needs none and decides by the policies of now. Where to is said
+    /// by [stamp] in the configuration.
+    Stamp(StampArgs),
     /// Looks at where the lanes stand in the feed, or moves them.
     Lanes(LanesArgs),
     /// Tries an expression of a definition: a filter, a template, an address or a topic.
@@ -64,6 +69,14 @@ pub struct RunArgs {
     /// Where acknowledgements of an NDJSON feed go, instead of the configured place; - is stdout.
     #[arg(long, value_name = "FILE")]
     pub acks: Option<PathBuf>,
+}
+
+/// Arguments of `stamp`.
+#[derive(Debug, Args)]
+pub struct StampArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// Arguments of `lanes`.

@@ -36,6 +36,8 @@ pub struct Config {
     pub policy: FeedPolicy,
     /// What knows things and policies, if anything does.
     pub directory: Option<DirectoryConfig>,
+    /// Where stamped signals go, if they are stamped.
+    pub stamp: Option<StampConfig>,
     /// How connections are served.
     pub lanes: LanesConfig,
     /// How producers of all connections behave.
@@ -58,6 +60,15 @@ pub enum FeedConfig {
     },
     /// Topics, read as a member of a group per connection.
     Kafka(Box<KafkaFeedConfig>),
+}
+
+/// Where signals go with who may read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StampConfig {
+    /// A topic of the feed's cluster.
+    Topic(String),
+    /// Lines for another NDJSON feed; `-` is stdout.
+    Lines(PathBuf),
 }
 
 /// Where signals come from on a cluster.
@@ -179,15 +190,32 @@ impl Config {
             document.error(error.span().map(|span| span.start), error.message().to_owned());
         }
         let mut root = Section::of_root(&document, root.get_ref());
-        let connections = root.required_text("connections", "name the folder of the connection definitions");
+        let mut section = root.optional_section("stamp");
+        let is_stamping = section.is_there();
+        let stamp = (section.text("topic"), section.text("path"));
+        section.end();
+        let connections = match is_stamping {
+            // They are for `run`.
+            true => Some(root.text("connections").unwrap_or_else(|| "connections".to_owned())),
+            false => root.required_text("connections", "name the folder of the connection definitions"),
+        };
         let grace = root.duration("grace", Duration::from_secs(30));
         let mut feed_section =
             root.section("feed", "say where signals come from, e.g. [feed] kind = \"kafka\"");
         let (feed, policy) = feed(&mut feed_section, folder);
-        feed_section.end();
         let mut section = root.optional_section("directory");
         let directory = DirectoryConfig::read(&mut section, folder);
         section.end();
+        let is_read_by_all = matches!(
+            &policy.internal_headers,
+            InternalHeaders::Strip { default_read_subjects } if !default_read_subjects.is_empty()
+        );
+        if directory.is_some() && is_read_by_all {
+            let why = "lets everything be read, and the directory is never asked; keep one of them";
+            feed_section.refuse("default_read_subjects", why);
+        }
+        let stamp = if is_stamping { stamping(&root, stamp, feed.as_ref(), folder) } else { None };
+        feed_section.end();
         let mut section = root.optional_section("lanes");
         let lanes = LanesConfig::read(&mut section);
         section.end();
@@ -201,11 +229,42 @@ impl Config {
         match (connections, feed, document.into_errors()) {
             (Some(connections), Some(feed), errors) if errors.is_empty() => {
                 let connections = folder.join(connections);
-                Ok(Self { connections, feed, policy, directory, lanes, producer, log, grace })
+                Ok(Self { connections, feed, policy, directory, stamp, lanes, producer, log, grace })
             }
             (_, _, errors) => Err(errors),
         }
     }
+}
+
+/// Where stamped signals go: as what the feed is.
+fn stamping(
+    root: &Section<'_>,
+    said: (Option<String>, Option<String>),
+    feed: Option<&FeedConfig>,
+    folder: &Path,
+) -> Option<StampConfig> {
+    match (feed?, said) {
+        (FeedConfig::Kafka(feed), (Some(topic), None)) => {
+            if feed.topics.contains(&topic) {
+                root.refuse("stamp.topic", "is a topic of the feed: what is stamped would be read again");
+            }
+            Some(StampConfig::Topic(topic))
+        }
+        (FeedConfig::Kafka(_), _) => {
+            root.refuse("stamp", "needs a topic, and no path: the feed is of kind \"kafka\"");
+            None
+        }
+        (FeedConfig::Ndjson { .. }, (None, Some(path))) => Some(StampConfig::Lines(place(folder, path))),
+        (FeedConfig::Ndjson { .. }, _) => {
+            root.refuse("stamp", "needs a path, and no topic: the feed is of kind \"ndjson\"");
+            None
+        }
+    }
+}
+
+/// A path of the configuration; `-` is no file.
+fn place(folder: &Path, path: String) -> PathBuf {
+    if path == "-" { PathBuf::from(path) } else { folder.join(path) }
 }
 
 /// Longest time that a batch may wait.
@@ -252,7 +311,7 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         section.ignore_rest();
         return (None, policy);
     };
-    let place = |path: String| if path == "-" { PathBuf::from(path) } else { folder.join(path) };
+    let place = |path| place(folder, path);
     if !kind {
         let path = section.required_text("path", "name the file, or - for stdin").map(place);
         let acknowledgements = section.text("acks").map(place);

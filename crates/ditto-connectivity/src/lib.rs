@@ -18,6 +18,7 @@ mod publish;
 mod quickstart;
 mod report;
 mod run;
+mod stamp;
 mod status;
 mod telemetry;
 
@@ -26,11 +27,11 @@ pub use self::{
     cli::{
         AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, ExplainArgs, LanesArgs,
         LanesCommand, ListArgs, ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs,
-        RqlArgs, RunArgs, SeekArgs, TopicArgs, TriedOn,
+        RqlArgs, RunArgs, SeekArgs, StampArgs, TopicArgs, TriedOn,
     },
     config::{
         Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
-        LanesConfig, ProducerConfig, Serving, SourceConfig, Variables,
+        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},

@@ -19,6 +19,7 @@ pub fn main() -> ExitCode {
     };
     ExitCode::from(match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Stamp(args) => run::stamp(&args),
         Command::Lanes(args) => lanes::run(args.command),
         Command::Eval(args) => eval::run(args.command),
         Command::Explain(args) => eval::explain(&args),

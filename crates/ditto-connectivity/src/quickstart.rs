@@ -87,7 +87,7 @@ fn show(args: &QuickstartArgs) -> Result<u8, QuickstartError> {
     let _entered = runtime.enter();
     let stop = CancellationToken::new();
     runtime.spawn(stop_on_signals(stop.clone()));
-    let app = App::of_connections(config(&cluster), connections, Clusters::Embedded(cluster.settings()));
+    let app = App::of_connections(config(&cluster), connections, Clusters::One(cluster.settings()));
     let running = app.start(&stop)?;
     let show = Show {
         records: follow(cluster.tail(&TOPICS)?, stop.clone())?,
@@ -137,6 +137,7 @@ fn config(cluster: &EmbeddedCluster) -> Config {
         // Not read: the definitions are given.
         connections: "quickstart".into(),
         directory: None,
+        stamp: None,
         lanes: LanesConfig::default(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             start_at: StartAt::Earliest,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::{App, AppError};
-use crate::cli::RunArgs;
+use crate::cli::{RunArgs, StampArgs};
 use crate::config::{Config, FeedConfig};
 use crate::definitions::Definitions;
 use crate::report::Report;
@@ -35,9 +35,21 @@ pub(crate) fn run(args: RunArgs) -> u8 {
     if args.check {
         return check(&config);
     }
+    start(config, App::build)
+}
+
+/// Stamps the signals of the feed. The exit code.
+pub(crate) fn stamp(args: &StampArgs) -> u8 {
+    match Config::load(&args.config) {
+        Ok(config) => start(config, App::stamping),
+        Err(errors) => fail(&errors, exit::CONFIG),
+    }
+}
+
+fn start(config: Config, build: impl FnOnce(Config) -> Result<App, AppError>) -> u8 {
     // Before the first thread.
     telemetry::init(&config.log);
-    let app = match App::build(config) {
+    let app = match build(config) {
         Ok(app) => app,
         Err(error) => return fail(&chain(&error), code_of(&error)),
     };

@@ -128,6 +128,11 @@ impl CompiledConnection {
         &self.targets
     }
 
+    /// Whether it was compiled to get everything.
+    pub fn is_stamping(&self) -> bool {
+        self.targets.iter().any(|target| target.stamps())
+    }
+
     /// What becomes of its signals when they cannot be published for now.
     pub fn on_hold(&self) -> OnHold {
         self.on_hold
@@ -160,7 +165,7 @@ impl CompiledConnection {
             signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
         let is_elsewhere =
             matches!(signal.audience(), Some(Audience::OwnConnection)) && !signal.is_about(&self.id);
-        !is_origin && (!is_elsewhere || self.targets.iter().any(|target| target.stamps()))
+        !is_origin && (!is_elsewhere || self.is_stamping())
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
         })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         directory: None,
+        stamp: None,
         lanes: LanesConfig::default(),
         producer: ProducerConfig::default(),
         log: LogConfig::default(),

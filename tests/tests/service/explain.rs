@@ -1,6 +1,6 @@
 //! `explain`: what becomes of signals, and why.
 
-#![expect(clippy::unwrap_used, reason = "a test: a panic is its answer")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a panic is its answer")]
 
 use ditto_tests::service::Setup;
 use expect_test::{Expect, expect};

@@ -138,6 +138,9 @@ pub struct ExplainArgs {
     /// File with the thing (JSON): what extra fields are taken from.
     #[arg(long, value_name = "FILE")]
     pub thing: Option<PathBuf>,
+    /// Configuration file (TOML): its directory is asked, as the service asks it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "thing"])]
+    pub config: Option<PathBuf>,
     /// Only this target, counted from 0.
     #[arg(long, value_name = "N")]
     pub target: Option<usize>,

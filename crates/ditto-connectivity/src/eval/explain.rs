@@ -1,22 +1,27 @@
 //! `explain`
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::{Connection, Finding, ValidationReport};
 use ditto_outbound::{
-    CompiledConnection, Directory, DirectoryAnswer, Explainer, RoutedSignal, TargetExplanation,
+    CompiledConnection, Directory, DirectoryAnswer, Explainer, RoutedSignal, TargetExplanation, Verdict,
 };
 use ditto_protocol::{PolicyId, Signal};
+use tokio::runtime::Runtime;
 
 use super::input::{Source, Thing, each_signal, read_text};
 use super::mistake::Mistake;
 use super::output::{Answer, Output, Stop};
 use super::shown::plain;
 use crate::cli::ExplainArgs;
+use crate::config::Config;
+use crate::directory::{LaneDirectory, SharedDirectory};
+use crate::run::runtime;
 
 pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
     let connection = connection(&args.connection)?;
@@ -26,14 +31,17 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
             "there is no target {target}: the connection has {has}, counted from 0"
         )));
     }
-    let mut files = Files::read(args)?;
+    let mut directory = match &args.config {
+        Some(config) => Asked::Service(Service::start(config)?),
+        None => Asked::Files(Files::read(args)?),
+    };
     let mut explainer = Explainer::new(CompiledConnection::compile(&connection));
     let stdin = ["-".into()];
     let signals = if args.on.signal.is_empty() { &stdin } else { args.on.signal.as_slice() };
     each_signal(signals, |source, signal| match signal {
         Ok(signal) => {
             let signal = Arc::new(signal);
-            let mut explained = explainer.explain(&signal, &mut files);
+            let mut explained = directory.explain(&mut explainer, &signal);
             if let Some(target) = args.target {
                 explained = explained.into_iter().skip(target).take(1).collect();
             }
@@ -71,6 +79,66 @@ fn connection(file: &Path) -> Result<Connection, Stop> {
         )
     };
     Ok(Connection::from_json(&text).map_err(mistake)?)
+}
+
+/// Who is asked for policies and things.
+enum Asked {
+    Files(Files),
+    Service(Service),
+}
+
+impl Asked {
+    fn explain(&mut self, explainer: &mut Explainer, signal: &Arc<RoutedSignal>) -> Vec<TargetExplanation> {
+        match self {
+            Self::Files(files) => explainer.explain(signal, files),
+            Self::Service(service) => service.explain(explainer, signal),
+        }
+    }
+}
+
+/// The directory of a configuration.
+struct Service {
+    runtime: Runtime,
+    lane: LaneDirectory,
+    /// Looks up as long as it is there.
+    _shared: SharedDirectory,
+}
+
+/// How long its answers are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Service {
+    fn start(config: &Path) -> Result<Self, Stop> {
+        let config = Config::load(config).map_err(|errors| Stop::Unavailable(errors.to_string()))?;
+        let Some(directory) = config.directory else {
+            return Err(Stop::Usage(
+                "the configuration has no [directory]; name files with --policy and --thing".to_owned(),
+            ));
+        };
+        let unavailable = |error: &dyn std::fmt::Display| Stop::Unavailable(error.to_string());
+        let runtime = runtime().map_err(|error| unavailable(&error))?;
+        let shared =
+            SharedDirectory::start(&directory, runtime.handle()).map_err(|error| unavailable(&error))?;
+        Ok(Self { lane: shared.lane(), runtime, _shared: shared })
+    }
+
+    fn explain(&mut self, explainer: &mut Explainer, signal: &Arc<RoutedSignal>) -> Vec<TargetExplanation> {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        let mut news = Vec::new();
+        self.lane.observe(signal.signal());
+        loop {
+            let explained = explainer.explain(signal, &mut self.lane);
+            let is_unknown =
+                |explained: &TargetExplanation| matches!(explained.verdict(), Verdict::Unknown(_));
+            if !explained.iter().any(is_unknown) {
+                return explained;
+            }
+            let answer = poll_fn(|cx| self.lane.poll_answers(cx, &mut news));
+            if self.runtime.block_on(async { tokio::time::timeout_at(until, answer).await }).is_err() {
+                return explained;
+            }
+        }
+    }
 }
 
 /// A directory of what the command line names: one thing, and its policy with those that it imports.
