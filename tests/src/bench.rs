@@ -51,6 +51,7 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
 enum Bench {
     MainJob,
+    Filtered,
     Neighbour,
     /// Needs no broker.
     Languages,
@@ -85,6 +86,8 @@ enum Role {
     Raw,
     /// The service.
     Service,
+    /// The service with a filter, deciding by policies.
+    Filtered,
     /// A loop that parses, rewrites and produces, without our machinery.
     Naive,
 }
@@ -94,6 +97,7 @@ impl Role {
         match self {
             Self::Raw => "raw",
             Self::Service => "service",
+            Self::Filtered => "filtered",
             Self::Naive => "naive",
         }
     }
@@ -116,7 +120,10 @@ pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
     }
     let is_asked_for = |bench| args.only.is_none_or(|only| only == bench);
     if is_asked_for(Bench::MainJob) {
-        main_job(&Broker::of_this_run()?, &args)?;
+        moved(&Broker::of_this_run()?, &args, "main-job", &[Role::Raw, Role::Service, Role::Naive])?;
+    }
+    if is_asked_for(Bench::Filtered) {
+        moved(&Broker::of_this_run()?, &args, "filtered", &[Role::Raw, Role::Filtered])?;
     }
     if is_asked_for(Bench::Neighbour) {
         neighbour(&Broker::of_this_run()?, &args)?;
@@ -140,32 +147,34 @@ fn one(
         Role::Raw => raw::run(broker, from, to, records)?,
         Role::Naive => naive::run(broker, from, to, records)?,
         Role::Service => service::run(broker, from, to, records)?,
+        Role::Filtered => service::run_filtered(broker, from, to, records)?,
     }
     println!("{}", serde_json::to_string(&Usage::now(allocations)?.since(&start))?);
     Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
-fn main_job(broker: &Broker, args: &Args) -> anyhow::Result<()> {
-    const FEED: &str = "bench-feed";
+fn moved(broker: &Broker, args: &Args, name: &'static str, roles: &[Role]) -> anyhow::Result<()> {
+    let feed = format!("bench-feed-{name}");
     eprintln!("writing {} records to the feed", args.records);
-    let bytes = feed::fill(broker, FEED, args.records)?;
-    let mut report = Report::new(args.records, bytes);
+    let bytes = feed::fill(broker, &feed, args.records)?;
+    let mut report = Report::new(name, roles.iter().map(|role| role.name()).collect(), args.records, bytes);
     for pair in 0..args.pairs {
         // Whoever comes second finds the page cache warm: so they take turns.
-        let mut roles = [Role::Raw, Role::Service, Role::Naive];
+        let mut roles = roles.to_vec();
         let first = pair % roles.len();
         roles.rotate_left(first);
         for role in roles {
-            let usage = measured(broker, "bench", role, FEED, args.records)?;
+            let usage = measured(broker, "bench", role, &feed, args.records)?;
             eprintln!("round {}: {:<8} {usage}", pair + 1, role.name());
             report.add(role.name(), usage);
         }
     }
-    for role in [Role::Raw, Role::Service] {
-        let usage = measured(broker, "bench-counted", role, FEED, args.records)?;
+    for role in roles.iter().take(2) {
+        let usage = measured(broker, "bench-counted", *role, &feed, args.records)?;
         report.add_allocations(role.name(), usage.allocations);
     }
+    broker.delete_topic(&feed)?;
     let text = if args.format == Format::Json { report.json() } else { report.table() };
     println!("{text}");
     Ok(())

@@ -13,6 +13,11 @@ use crate::broker::Broker;
 pub(super) const PARTITIONS: i32 = 6;
 const THINGS: usize = 1_000;
 
+/// The ids of all things.
+pub(super) fn things() -> impl Iterator<Item = String> {
+    (0..THINGS).map(|n| format!("org.acme.factory:machine-{n:04}"))
+}
+
 /// An event as Ditto writes it, with who may read it.
 fn event(n: usize) -> (String, String) {
     let name = format!("machine-{:04}", n % THINGS);

@@ -11,6 +11,9 @@ use super::usage::Usage;
 /// The runs of a benchmark.
 #[derive(Debug)]
 pub(super) struct Report {
+    name: &'static str,
+    /// The raw loop, then ours, then others.
+    roles: Vec<&'static str>,
     records: usize,
     bytes: usize,
     runs: BTreeMap<&'static str, Vec<Usage>>,
@@ -18,8 +21,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(records: usize, bytes: usize) -> Self {
-        Self { records, bytes, runs: BTreeMap::new(), allocations: BTreeMap::new() }
+    pub(super) fn new(name: &'static str, roles: Vec<&'static str>, records: usize, bytes: usize) -> Self {
+        Self { name, roles, records, bytes, runs: BTreeMap::new(), allocations: BTreeMap::new() }
     }
 
     pub(super) fn add(&mut self, role: &'static str, usage: Usage) {
@@ -30,6 +33,10 @@ impl Report {
         if let Some(allocations) = allocations {
             self.allocations.insert(role, allocations);
         }
+    }
+
+    fn ours(&self) -> &'static str {
+        self.roles.get(1).copied().unwrap_or_default()
     }
 
     fn runs(&self, role: &str) -> &[Usage] {
@@ -57,12 +64,12 @@ impl Report {
 
     /// Beyond those of the raw loop: rdkafka makes a C string of each topic name.
     fn allocations_per_record(&self) -> Option<f64> {
-        let (service, raw) = (self.allocations.get("service")?, self.allocations.get("raw")?);
-        Some((*service as f64 - *raw as f64) / self.records as f64)
+        let (ours, raw) = (self.allocations.get(self.ours())?, self.allocations.get("raw")?);
+        Some((*ours as f64 - *raw as f64) / self.records as f64)
     }
 
     pub(super) fn json(&self) -> String {
-        let (service, naive) = (self.ratio("service"), self.ratio("naive"));
+        let ours = self.ratio(self.ours());
         let of = |role: &str| {
             let (cpu, rate) = (self.per_million(role), self.rate(role));
             json!({
@@ -70,20 +77,27 @@ impl Report {
                 "records_per_second": rate.median.round(), "peak_rss_mib": self.memory(role).round(),
             })
         };
-        json!({
-            "bench": "main-job", "cpu_ratio": service.median, "cpu_ratio_min": service.min,
-            "cpu_ratio_max": service.max, "naive_cpu_ratio": naive.median,
+        let mut json = json!({
+            "bench": self.name, "cpu_ratio": ours.median, "cpu_ratio_min": ours.min, "cpu_ratio_max": ours.max,
             "allocations_per_record": self.allocations_per_record(),
             "records": self.records, "message_bytes": self.bytes, "pairs": self.runs("raw").len(),
-            "raw": of("raw"), "service": of("service"), "naive": of("naive"),
-        })
-        .to_string()
+        });
+        if let Some(members) = json.as_object_mut() {
+            for role in &self.roles {
+                members.insert((*role).to_owned(), of(role));
+            }
+            for other in self.roles.iter().skip(2) {
+                members.insert(format!("{other}_cpu_ratio"), self.ratio(other).median.into());
+            }
+        }
+        json.to_string()
     }
 
     pub(super) fn table(&self) -> String {
         let mut text = format!(
-            "main-job: {} records of {} bytes on average, {} rounds; median (least–largest)\n\
+            "{}: {} records of {} bytes on average, {} rounds; median (least–largest)\n\
              {:<8} {:>22} {:>12} {:>10} {:>20}\n",
+            self.name,
             self.records,
             self.bytes,
             self.runs("raw").len(),
@@ -93,7 +107,7 @@ impl Report {
             "peak MiB",
             "CPU ratio to raw"
         );
-        for role in ["raw", "service", "naive"] {
+        for role in self.roles.iter().copied() {
             text.push_str(&format!(
                 "{role:<8} {:>22} {:>12.0} {:>10.0} {:>20}\n",
                 self.per_million(role).rounded(2),

@@ -1,20 +1,54 @@
-//! The service: Kafka feed, decode, authorization, one target with a key and a constant header, Kafka.
+//! The service: Kafka feed, decode, authorization, one target with a key and a constant header, Kafka; and the same with a
+//! filter that holds, and policies instead of headers that are trusted.
 
 use std::time::Duration;
 
-use ditto_connectivity::{App, Config, FeedConfig, KafkaFeedConfig, LanesConfig, LogConfig, ProducerConfig};
+use ditto_connectivity::{
+    App, Config, DirectoryConfig, FeedConfig, KafkaFeedConfig, LanesConfig, LogConfig, Memory,
+    ProducerConfig, SourceConfig,
+};
 use ditto_kafka::{ClusterSettings, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::feed::things;
 use crate::broker::Broker;
 use crate::service::definition;
 
 pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyhow::Result<()> {
+    let policy = FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() };
+    run_with(broker, from, to, records, "_/_/things/twin/events", policy, None)
+}
+
+pub(super) fn run_filtered(broker: &Broker, from: &str, to: &str, records: usize) -> anyhow::Result<()> {
+    let topic = "_/_/things/twin/events?filter=and(gt(features/spindle/properties/speed/value,100),eq(features/spindle/properties/state,\"running\"))";
+    let memory = Memory::default();
+    let subjects = json!({"acme:monitoring": {"type": "bench"}, "acme:gateway": {"type": "bench"}});
+    let policy = json!({"entries": {"readers": {
+        "subjects": subjects, "resources": {"thing:/": {"grant": ["READ"], "revoke": []}},
+    }}});
+    memory.set_policy("org.acme.factory:machines", Some(policy.to_string()));
+    for thing in things() {
+        let state = json!({"thingId": thing, "policyId": "org.acme.factory:machines"});
+        memory.set_thing(&thing, Some(state.to_string()));
+    }
+    let directory = DirectoryConfig::new(SourceConfig::Memory(memory));
+    run_with(broker, from, to, records, topic, FeedPolicy::default(), Some(directory))
+}
+
+fn run_with(
+    broker: &Broker,
+    from: &str,
+    to: &str,
+    records: usize,
+    topic: &str,
+    policy: FeedPolicy,
+    directory: Option<DirectoryConfig>,
+) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let targets = json!([{
-        "address": format!("{to}/{{{{ thing:id }}}}"), "topics": ["_/_/things/twin/events"],
+        "address": format!("{to}/{{{{ thing:id }}}}"), "topics": [topic],
         "authorizationContext": ["acme:monitoring"], "headerMapping": {"source": "bench"},
     }]);
     let definition = definition("bench", &broker.listeners.plaintext, &targets);
@@ -29,8 +63,8 @@ pub(super) fn run(broker: &Broker, from: &str, to: &str, records: usize) -> anyh
                 format!("bench-{}", std::process::id()),
             )
         })),
-        policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
-        directory: None,
+        policy,
+        directory,
         stamp: None,
         lanes: LanesConfig::default(),
         producer: ProducerConfig::default(),

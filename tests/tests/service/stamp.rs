@@ -121,6 +121,17 @@ fn explain_asks_the_directory_of_a_configuration() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What docs/with-ditto.md tells to take.
+#[test]
+fn the_files_to_run_beside_ditto_are_right() -> anyhow::Result<()> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/with-ditto");
+    let setup = setup("", &[event("t", &json!({}))])?;
+    let ended = setup.execute(&["run", "--check", "--config", &format!("{folder}/service.toml")])?;
+    ended.expect_code(0)?;
+    let args = ["explain", "--connection", &format!("{folder}/feed.json"), "--signal", "feed.ndjson"];
+    setup.execute(&args)?.expect_code(0)
+}
+
 #[test]
 fn what_cannot_be_stamped_is_told() -> anyhow::Result<()> {
     for (stamp, expected) in [
