@@ -33,7 +33,8 @@ impl Stage<Authorized> for Filter {
 /// The extra fields that go with the signal.
 fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Result<Option<String>, Halt> {
     let (routed, now) = (signal.get(), SystemTime::now());
-    let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
+    let shown = routed.shown_thing(target);
+    let fields = SignalFields::of_thing(routed.signal(), &shown);
     let candidates = candidates(routed, target, &fields, now).ok_or(Halt::Drop(DropReason::Filtered))?;
     if !candidates.need_thing() {
         return Ok(None);
@@ -53,7 +54,8 @@ pub(crate) fn needs_thing(signal: &Readable<Arc<RoutedSignal>>, target: &Compile
         return false;
     }
     let routed = signal.get();
-    let fields = SignalFields::of_thing(routed.signal(), routed.shown_thing());
+    let shown = routed.shown_thing(target);
+    let fields = SignalFields::of_thing(routed.signal(), &shown);
     let candidates = candidates(routed, target, &fields, SystemTime::now());
     candidates.is_some_and(|candidates| candidates.need_thing())
 }

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod address;
 mod ask;
+mod asked;
 mod authorize;
 mod control;
 mod counters;

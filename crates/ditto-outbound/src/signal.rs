@@ -10,6 +10,7 @@ use ditto_protocol::{Category, EntityKind, Signal};
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::asked::Asked;
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
@@ -19,8 +20,6 @@ pub struct RoutedSignal {
     audience: OnceLock<Audience>,
     /// The current state of its thing, once it was asked for.
     thing: OnceLock<ThingState>,
-    /// What it shows of its thing, once a filter has asked.
-    shown_thing: OnceLock<Value>,
     made: Mutex<Made>,
 }
 
@@ -33,6 +32,8 @@ struct Made {
     enriched: Vec<Arc<RoutedSignal>>,
     /// The same signal as some may see it, if it has anything for them.
     viewed: Vec<(View, Option<Arc<RoutedSignal>>)>,
+    /// What it shows of its thing, as far as filters ask for it.
+    shown: SmallVec<[(Arc<Asked>, Arc<Value>); 1]>,
     /// What of its thing some get.
     retrieved: Vec<(View, ThingState)>,
 }
@@ -121,7 +122,6 @@ impl RoutedSignal {
             signal,
             audience: audience.map(OnceLock::from).unwrap_or_default(),
             thing: OnceLock::new(),
-            shown_thing: OnceLock::new(),
             made: Mutex::default(),
         }
     }
@@ -154,9 +154,15 @@ impl RoutedSignal {
         made.retrieved.clear();
     }
 
-    /// What it shows of its thing.
-    pub(crate) fn shown_thing(&self) -> &Value {
-        self.shown_thing.get_or_init(|| self.signal.filtered_thing())
+    /// What it shows of its thing, as far as the filters of the target's connection ask for it.
+    pub(crate) fn shown_thing(&self, target: &CompiledTarget) -> Arc<Value> {
+        let (mut made, asked) = (self.made(), target.asked());
+        if let Some((_, known)) = made.shown.iter().find(|(known, _)| Arc::ptr_eq(known, asked)) {
+            return known.clone();
+        }
+        let shown = Arc::new(self.signal.filtered_thing_of(|raw, base| asked.read(raw, base)));
+        made.shown.push((asked.clone(), shown.clone()));
+        shown
     }
 
     /// The same signal, cut down to a view; `None` if that leaves nothing of it.

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
-use ditto_connection::{Connection, Target};
+use ditto_connection::{Connection, Target, TopicSubscription};
 use ditto_placeholder::{KafkaAddress, Template};
 use ditto_protocol::KnownHeader;
 
+use crate::asked::Asked;
 use crate::counters::TargetCounters;
 use crate::hold::{Held, OnHold};
 use crate::leaf::{Destination, HeaderName, Topic};
@@ -49,6 +50,8 @@ pub struct CompiledTarget {
     address_text: String,
     address: Address,
     topics: Topics,
+    /// What the filters of all targets of the connection ask for.
+    asked: Arc<Asked>,
     context: AuthorizationContext,
     headers: Vec<(HeaderName, HeaderValue)>,
     issued_label: Option<Box<str>>,
@@ -103,11 +106,15 @@ impl CompiledConnection {
             .filter_map(|target| target.issued_acknowledgement_label())
             .map(|label| label.as_str().into())
             .collect();
+        let subscriptions = connection.targets().iter().flat_map(|target| target.topics());
+        let asked = Arc::new(Asked::of(subscriptions.filter_map(TopicSubscription::filter)));
         let targets = connection
             .targets()
             .iter()
             .enumerate()
-            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, &id, &labels, target, stamps)))
+            .map(|(index, target)| {
+                Arc::new(CompiledTarget::compile(index, &id, &labels, &asked, target, stamps))
+            })
             .collect();
         Arc::new(Self {
             id,
@@ -174,6 +181,7 @@ impl CompiledTarget {
         index: usize,
         connection_id: &Arc<str>,
         labels_of_connection: &Arc<[Box<str>]>,
+        asked: &Arc<Asked>,
         target: &Target,
         stamps: bool,
     ) -> Self {
@@ -200,6 +208,7 @@ impl CompiledTarget {
             address_text: target.address().to_string(),
             address,
             topics: Topics::new(target.topics()),
+            asked: asked.clone(),
             context: target.authorization_context().iter().map(String::as_str).collect(),
             headers: headers.collect(),
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
@@ -253,6 +262,10 @@ impl CompiledTarget {
 
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    pub(crate) fn asked(&self) -> &Arc<Asked> {
+        &self.asked
     }
 
     pub(crate) fn topics(&self) -> &Topics {

@@ -15,16 +15,22 @@ impl Signal {
     pub fn partial_thing(&self) -> Option<Value> {
         let is_definition = matches!(self.subject(), Subject::Thing(ThingResource::FeatureDefinition));
         let is_hidden = is_definition && self.topic_path().action != Some(Action::Merged);
-        if is_hidden { None } else { self.told_thing() }
+        if is_hidden { None } else { self.told_thing(|raw, _| parsed(raw)) }
     }
 
     /// What a filter sees of its thing: what an event tells, one on a feature's definition too (docs/adr/0017 of the project). Of
     /// other signals it sees an object without members.
     pub fn filtered_thing(&self) -> Value {
-        self.told_thing().unwrap_or_else(|| Value::Object(Map::new()))
+        self.filtered_thing_of(|raw, _| parsed(raw))
     }
 
-    fn told_thing(&self) -> Option<Value> {
+    /// The same, of what `read` makes of the event's value, which stands at that place of the thing: it may leave out what no
+    /// filter asks for.
+    pub fn filtered_thing_of(&self, read: impl FnOnce(&str, &JsonPointer) -> Value) -> Value {
+        self.told_thing(read).unwrap_or_else(|| Value::Object(Map::new()))
+    }
+
+    fn told_thing(&self, read: impl FnOnce(&str, &JsonPointer) -> Value) -> Option<Value> {
         let Subject::Thing(resource) = self.subject() else { return None };
         if self.category() != Category::Event {
             return None;
@@ -37,8 +43,8 @@ impl Signal {
         });
         let modified = self.timestamp().map(|timestamp| Value::from(canonical_instant(timestamp)));
         let action = self.topic_path().action?;
-        let value =
-            || self.value().and_then(|raw| serde_json::from_str::<Value>(raw).ok()).unwrap_or_default();
+        let pointer = self.pointer();
+        let value = || self.value().map(|raw| read(raw, &pointer)).unwrap_or_default();
         let stamp = |thing: &mut Value| {
             if let (Some(modified), Value::Object(members)) = (modified.clone(), thing) {
                 members.insert("_modified".to_owned(), modified);
@@ -48,7 +54,7 @@ impl Signal {
             (Action::Merged, _) => {
                 stamp(&mut base);
                 let mut patch = Value::Object(Map::new());
-                self.pointer().set(&mut patch, without_nulls(value()));
+                pointer.set(&mut patch, without_nulls(value()));
                 // What the event itself says of its thing counts, whatever the patch says.
                 match (patch, base) {
                     (Value::Object(mut patch), Value::Object(base)) => {
@@ -72,7 +78,7 @@ impl Signal {
             }
             _ => {
                 stamp(&mut base);
-                self.pointer().set(&mut base, value());
+                pointer.set(&mut base, value());
                 Some(base)
             }
         }
@@ -117,6 +123,10 @@ impl Signal {
     fn pointer(&self) -> JsonPointer {
         JsonPointer::of(Segments::of_path(self.path()))
     }
+}
+
+fn parsed(raw: &str) -> Value {
+    serde_json::from_str(raw).unwrap_or_default()
 }
 
 /// Null members out of objects at every level; arrays stay. A bare null becomes an empty object, as in the reference.

@@ -102,7 +102,10 @@ pub(super) fn filters(
     let namespace = signal.signal().entity().namespace();
     let topics: Vec<_> =
         of_kind(signal, target).into_iter().filter(|topic| topic.is_for(namespace)).collect();
-    let looked = Looked::new(whole, signal, target, &topics);
+    let (shown, of_whole) = (signal.shown_thing(target), whole.shown_thing(target));
+    let before = SignalFields::of_thing(signal.signal(), &shown);
+    let whole = SignalFields::of_thing(whole.signal(), &of_whole);
+    let looked = Looked::new(signal, target, whole, before, &topics);
     let mut decisions: Vec<_> = topics.iter().map(|topic| looked.decide(topic)).collect();
     // One is enough; the first one that holds decides what comes along.
     if let Some(first) = decisions.iter().position(|decision| decision.passes) {
@@ -115,7 +118,7 @@ pub(super) fn filters(
 /// What filters look at.
 struct Looked<'s> {
     /// The signal before it was cut to what the target may read: filters never see it.
-    whole: &'s RoutedSignal,
+    whole: SignalFields<'s>,
     signal: &'s RoutedSignal,
     target: &'s CompiledTarget,
     before: SignalFields<'s>,
@@ -127,12 +130,12 @@ struct Looked<'s> {
 
 impl<'s> Looked<'s> {
     fn new(
-        whole: &'s RoutedSignal,
         signal: &'s RoutedSignal,
         target: &'s CompiledTarget,
+        whole: SignalFields<'s>,
+        before: SignalFields<'s>,
         topics: &[&CompiledTopic],
     ) -> Self {
-        let before = SignalFields::of_thing(signal.signal(), signal.shown_thing());
         let thing = signal.retrieved_thing(target);
         let now = SystemTime::now();
         let mut looked = Self { whole, signal, target, before, after: None, thing, now };
@@ -214,8 +217,7 @@ impl<'s> Looked<'s> {
             places.iter().any(|place| pointer.segments().starts_with(place.segments()))
         };
         let says = "its filter does not hold";
-        let whole = SignalFields::of_thing(self.whole.signal(), self.whole.shown_thing());
-        let hidden = absent.iter().find(|pointer| whole.presence(pointer) != Presence::Absent);
+        let hidden = absent.iter().find(|pointer| self.whole.presence(pointer) != Presence::Absent);
         if let Some(hidden) = hidden.map(|pointer| shown(pointer)) {
             let says = format!(
                 "{says}: the target's subjects may not read `{hidden}`, and so its filters do not see it"
