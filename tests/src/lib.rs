@@ -10,6 +10,7 @@ pub mod broker;
 pub mod campaign;
 pub mod conformance;
 pub mod corpus;
+pub mod ditto;
 pub mod process;
 pub mod proxy;
 pub mod service;

@@ -188,3 +188,39 @@ fn a_broker_that_is_down_fails_signals_that_cannot_be_replayed() -> anyhow::Resu
     assert_eq!(acknowledgements[0]["status"], 500);
     Ok(())
 }
+
+/// What the folder of the directory says decides, without a broker: one thing is filtered, the other is not there.
+#[test]
+fn things_come_from_the_directory() -> anyhow::Result<()> {
+    let setup = setup()?;
+    setup.connection(&definition(
+        "c",
+        "127.0.0.1:9",
+        &json!([{
+            "address": "t", "authorizationContext": ["integ:reader"],
+            "topics": ["_/_/things/twin/events?extraFields=attributes/site&filter=eq(attributes/site,'south')"],
+        }]),
+    ))?;
+    for folder in ["twins", "twins/things", "twins/policies"] {
+        std::fs::create_dir(setup.path(folder))?;
+    }
+    let thing = json!({"thingId": "org.acme:a", "policyId": "org.acme:p", "attributes": {"site": "north"}});
+    setup.write("twins/things/org.acme:a.json", thing.to_string())?;
+    let policy = json!({"entries": {"readers": {
+        "subjects": {"integ:reader": {"type": "generated"}},
+        "resources": {"thing:/": {"grant": ["READ"], "revoke": []}},
+    }}});
+    setup.write("twins/policies/org.acme:p.json", policy.to_string())?;
+    setup.lines(
+        "internal_headers = \"trust\"\n[directory]\nkind = \"files\"\npath = \"twins\"",
+        &[event("a", 0, &json!({})), event("b", 1, &json!({})), event("a", 2, &json!({}))],
+    )?;
+    let ended = setup.run()?;
+    ended.expect_code(1)?;
+    for text in
+        ["c → t: 3 selected, 0 published, 2 dropped (filtered), 1 failed (thing-absent)", "directory: "]
+    {
+        assert!(ended.stderr.contains(text), "no `{text}` in\n{}", ended.stderr);
+    }
+    Ok(())
+}

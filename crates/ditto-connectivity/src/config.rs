@@ -20,7 +20,7 @@ use toml::de::DeTable;
 
 use crate::telemetry::{self, LogConfig, LogFormat};
 
-pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig};
+pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig, TopicsConfig};
 pub use self::interpolate::Variables;
 pub use self::lanes::{LaneKind, LanesConfig, Serving};
 use self::section::{Document, Section};
@@ -357,14 +357,7 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         );
     }
     let security = security(section, folder);
-    let bootstrap_servers = bootstrap_servers.map(|servers| {
-        let servers: Vec<String> =
-            servers.split([',', ' ']).filter(|server| !server.is_empty()).map(str::to_owned).collect();
-        if servers.is_empty() {
-            section.refuse("bootstrap_servers", "names no broker; list brokers as host:port");
-        }
-        servers
-    });
+    let bootstrap_servers = bootstrap_servers.map(|servers| self::servers(section, &servers));
     let feed = bootstrap_servers.zip(topics).map(|(bootstrap_servers, topics)| {
         FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             cluster: ClusterSettings { bootstrap_servers, security },
@@ -379,6 +372,15 @@ fn feed(section: &mut Section<'_>, folder: &Path) -> (Option<FeedConfig>, FeedPo
         }))
     });
     (feed, policy)
+}
+
+fn servers(section: &Section<'_>, text: &str) -> Vec<String> {
+    let servers: Vec<String> =
+        text.split([',', ' ']).filter(|server| !server.is_empty()).map(str::to_owned).collect();
+    if servers.is_empty() {
+        section.refuse("bootstrap_servers", "names no broker; list brokers as host:port");
+    }
+    servers
 }
 
 fn policy(section: &mut Section<'_>) -> FeedPolicy {

@@ -6,6 +6,7 @@ mod knowledge;
 mod lookups;
 mod memory_source;
 mod source;
+mod topic_source;
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -28,6 +29,7 @@ pub use self::lookups::DirectoryCounts;
 use self::lookups::{Bounds, LaneId, Lookups, Next, Request};
 pub use self::memory_source::Memory;
 use self::source::{Finding, Outage, Source};
+use self::topic_source::TopicSource;
 use crate::config::{DirectoryConfig, SourceConfig};
 
 /// A directory that all lanes share: what one has asked for, the others need not.
@@ -79,6 +81,7 @@ impl SharedDirectory {
         let source: Arc<dyn Source> = match &config.source {
             SourceConfig::Http(http) => Arc::new(HttpSource::new(http)?),
             SourceConfig::Files { folder } => Arc::new(FileSource::new(folder.clone())),
+            SourceConfig::Topics(topics) => Arc::new(TopicSource::start(topics)?),
             SourceConfig::Memory(memory) => Arc::new(memory.clone()),
         };
         let bounds = Bounds {
@@ -292,7 +295,7 @@ async fn look_up(source: Arc<dyn Source>, request: Request, timeout: Duration) -
     let Request { key, validator, .. } = &request;
     match tokio::time::timeout(timeout, source.look_up(key, validator.as_deref())).await {
         Ok(Finding::Found { value, validator }) => {
-            Finding::Found { value: Fact::read(key.kind, value), validator }
+            Finding::Found { value: Fact::read(key, value), validator }
         }
         Ok(Finding::NotModified) => Finding::NotModified,
         Ok(Finding::Absent) => Finding::Absent,

@@ -31,7 +31,7 @@ pub use self::{
     },
     config::{
         Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
-        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, Variables,
+        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, TopicsConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},

@@ -18,6 +18,7 @@ mod publisher;
 mod record;
 mod service;
 mod settings;
+mod table;
 
 pub use self::{
     cluster::{ClientCertificate, ClusterSettings, Sasl, SaslMechanism, Security, Tls},
@@ -39,4 +40,5 @@ pub use self::{
     settings::{
         Bounds, Compression, Delivery, Fingerprint, MAX_RECORD_BYTES, Partitioning, ProducerSettings,
     },
+    table::{TableEnds, TableReader, TableRecord},
 };

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ditto_kafka::ClusterSettings;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::section::Section;
+use super::{security, servers};
 use crate::directory::Memory;
 
 /// What knows things and policies.
@@ -42,8 +44,23 @@ pub enum SourceConfig {
         /// The folder.
         folder: PathBuf,
     },
+    /// Compacted topics.
+    Topics(TopicsConfig),
     /// Memory, for tests; no configuration leads here.
     Memory(Memory),
+}
+
+/// Compacted topics: the key is the id, the value the JSON as Ditto's HTTP API has it.
+#[derive(Debug, Clone)]
+pub struct TopicsConfig {
+    /// Their cluster.
+    pub cluster: ClusterSettings,
+    /// The topic of the things.
+    pub things: String,
+    /// The topic of the policies.
+    pub policies: String,
+    /// Bytes that they may hold.
+    pub max_bytes: usize,
 }
 
 /// How Ditto's HTTP API is reached.
@@ -95,19 +112,21 @@ impl DirectoryConfig {
         if !section.is_there() {
             return None;
         }
-        let kinds = [("http", true), ("files", false)];
-        let Some(is_http) = section.choice("kind", &kinds) else {
-            if !section.has("kind") {
-                section.missing("kind", "set it to \"http\" or \"files\"");
+        let kinds = [("http", "http"), ("files", "files"), ("topics", "topics")];
+        let source = match section.choice("kind", &kinds) {
+            Some("http") => http(section, folder).map(SourceConfig::Http),
+            Some("topics") => topics(section, folder).map(SourceConfig::Topics),
+            Some(_) => {
+                let path = section.required_text("path", "name the folder of things and policies");
+                path.map(|path| SourceConfig::Files { folder: folder.join(path) })
             }
-            section.ignore_rest();
-            return None;
-        };
-        let source = if is_http {
-            http(section, folder).map(SourceConfig::Http)
-        } else {
-            let path = section.required_text("path", "name the folder of things and policies");
-            path.map(|path| SourceConfig::Files { folder: folder.join(path) })
+            None => {
+                if !section.has("kind") {
+                    section.missing("kind", "set it to \"http\", \"files\" or \"topics\"");
+                }
+                section.ignore_rest();
+                return None;
+            }
         };
         // The defaults do not depend on the source.
         let default = Self::new(SourceConfig::Files { folder: PathBuf::new() });
@@ -146,6 +165,20 @@ impl DirectoryConfig {
             heeds_events,
         })
     }
+}
+
+fn topics(section: &mut Section<'_>, folder: &Path) -> Option<TopicsConfig> {
+    let bootstrap_servers = section.required_text("bootstrap_servers", "list brokers as host:port");
+    let bootstrap_servers = bootstrap_servers.map(|text| servers(section, &text));
+    let things = section.required_text("things", "name the topic of the things");
+    let policies = section.required_text("policies", "name the topic of the policies");
+    if things.is_some() && things == policies {
+        section.refuse("policies", "is the topic of the things");
+    }
+    let security = security(section, folder);
+    let max_bytes = section.number("table_bytes", 1 << 20..=1 << 40).unwrap_or(1 << 30);
+    let cluster = ClusterSettings { bootstrap_servers: bootstrap_servers?, security };
+    Some(TopicsConfig { cluster, things: things?, policies: policies?, max_bytes })
 }
 
 fn http(section: &mut Section<'_>, folder: &Path) -> Option<HttpConfig> {

@@ -34,7 +34,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are connections, grace, feed, lanes, producer, log
+            c.toml:2: conections is unknown; known here are connections, grace, feed, directory, lanes, producer, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -52,7 +52,7 @@ colour = true
             c.toml:1: unclosed array, expected `]`
             c.toml:1: connections is missing; name the folder of the connection definitions
             c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-            c.toml:1: x is unknown; known here are connections, grace, feed, lanes, producer, log"#]],
+            c.toml:1: x is unknown; known here are connections, grace, feed, directory, lanes, producer, log"#]],
     );
     check(
         "",
@@ -108,6 +108,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                         max_depth: 64,
                     },
                 },
+                directory: None,
                 lanes: LanesConfig {
                     default: Serving {
                         lane: Own,
@@ -162,6 +163,7 @@ default_read_subjects = ["integ:demo"]
                         max_depth: 64,
                     },
                 },
+                directory: None,
                 lanes: LanesConfig {
                     default: Serving {
                         lane: Own,
@@ -234,4 +236,73 @@ fn lanes_by_connection() {
         c.toml:8: connection.x is a table: write [lanes.connection."x"]
         c.toml:10: lanes.connection."y".hold is unknown; known here are lane, on_hold"#]]
     .assert_eq(&ConfigErrors { file: "c.toml".into(), errors: errors.unwrap_err() }.to_string());
+}
+
+#[test]
+fn a_directory() {
+    let config = |directory: &str| {
+        let text =
+            format!("connections = \"c\"\n[feed]\nkind = \"ndjson\"\npath = \"-\"\n[directory]\n{directory}");
+        let variables = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+        match Config::parse(&text, Path::new("/etc/ditto"), &variables) {
+            Ok(config) => format!("{:#?}\n", config.directory),
+            Err(errors) => ConfigErrors { file: "c.toml".into(), errors }.to_string(),
+        }
+    };
+    expect![[r#"
+        Some(
+            DirectoryConfig {
+                source: Http(
+                    HttpConfig {
+                        url: "https://ditto.example.com/prefix",
+                        login: Bearer(
+                            SecretBox<str>([REDACTED]),
+                        ),
+                        ca_pem: None,
+                    },
+                ),
+                policy_age: 10s,
+                thing_age: 60s,
+                absent_age: 10s,
+                max_lag: 10s,
+                timeout: 5s,
+                concurrency: 32,
+                max_bytes: 134217728,
+                heeds_events: false,
+            },
+        )
+    "#]]
+    .assert_eq(&config(
+        "kind = \"http\"\nurl = \"https://ditto.example.com/prefix\"\ntoken = \"${TOKEN}\"\nthing_age = \"1m\"\nevents = \"ignore\"\n",
+    ));
+    let topics = "kind = \"topics\"\nbootstrap_servers = \"kafka:9092\"\nthings = \"t\"\n";
+    assert!(config(&format!("{topics}policies = \"p\"")).contains("policies: \"p\""));
+    expect!["c.toml:9: directory.policies is the topic of the things"]
+        .assert_eq(&config(&format!("{topics}policies = \"t\"")));
+    assert!(config("kind = \"files\"\npath = \"twins\"").contains("folder: \"/etc/ditto/twins\""));
+    expect![[r#"c.toml:5: directory.kind is missing; set it to "http", "files" or "topics""#]]
+        .assert_eq(&config("url = \"http://ditto\""));
+    expect![[r#"
+        c.toml:7: directory.url is neither http:// nor https://
+        c.toml:8: directory.username has a colon
+        c.toml:10: directory.token_file is a second login; keep one of them
+        c.toml:11: directory.ca_file `/etc/ditto/nowhere.pem` cannot be read: No such file or directory (os error 2)
+        c.toml:12: directory.policy_age is not above timeout: an answer would be too old when it comes
+        c.toml:13: directory.thing_age `2h` is no duration: write a number with ms, s or m, such as 30s
+        c.toml:14: directory.concurrency is 0, not within 1 and 1024
+        c.toml:15: directory.events `believe` is none of trust, ignore
+        c.toml:16: directory.path is unknown; known here are kind, url, username, password, token, token_file, pre_authenticated, ca_file, timeout, policy_age, thing_age, absent_age, max_lag, concurrency, max_bytes, events"#]].assert_eq(&config(
+        "kind = \"http\"\nurl = \"ftp://ditto\"\nusername = \"a:b\"\ntoken = \"t\"\ntoken_file = \"t\"\nca_file = \"nowhere.pem\"\n\
+         policy_age = \"5s\"\nthing_age = \"2h\"\nconcurrency = 0\nevents = \"believe\"\npath = \"x\"\n",
+    ));
+    expect![[r#"
+        c.toml:7: directory.url has credentials; write them as username and password
+        c.toml:8: directory.password needs a username beside it"#]]
+    .assert_eq(&config("kind = \"http\"\nurl = \"http://me:pw@ditto\"\npassword = \"x\""));
+    expect!["c.toml:7: directory.url has more than a path; end it before `?` and `#`"]
+        .assert_eq(&config("kind = \"http\"\nurl = \"http://ditto/?x\""));
+    expect!["c.toml:8: directory.ca_file has no effect without https://"]
+        .assert_eq(&config("kind = \"http\"\nurl = \"http://ditto\"\nca_file = \"/dev/null\""));
+    expect!["c.toml:7: directory.url is no url: relative URL without a base"]
+        .assert_eq(&config("kind = \"http\"\nurl = \"ditto\""));
 }

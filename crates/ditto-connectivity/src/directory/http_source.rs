@@ -69,6 +69,9 @@ impl HttpSource {
         if let Some(pem) = &config.ca_pem {
             let roots = Certificate::from_pem_bundle(pem.as_bytes())
                 .map_err(|error| failed(format!("its ca_file is no PEM file: {error}")))?;
+            if roots.is_empty() {
+                return Err(failed("its ca_file holds no certificate".to_owned()));
+            }
             client = client.tls_certs_only(roots);
         }
         let client = client.build().map_err(|error| failed(chain(&error)))?;
@@ -153,6 +156,9 @@ impl HttpSource {
                 Some(code) if code.ends_with(":id.invalid") => Ok(Finding::Absent),
                 code => Err(Outage::of_entry(format!("400 {} for {}", code.unwrap_or_default(), key.id))),
             },
+            StatusCode::BAD_GATEWAY => {
+                Err(Outage::of_source("502: what stands before Ditto does not reach it"))
+            }
             status if status.is_redirection() => {
                 Err(Outage::of_source(format!("{}: a redirect; write its goal as `url`", status.as_u16())))
             }
@@ -238,3 +244,6 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use ditto_outbound::DirectoryAnswer;
 use ditto_protocol::{Action, Category, EntityKind, PolicyId, Signal};
 
 use super::lookups::{EntryId, Found, LaneId, Lookups, Standing, Want};
-use super::source::Kind;
+use super::source::{Key, Kind};
 
 /// What was looked up.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(super) struct PolicyFact {
 }
 
 /// A policy for the things of one namespace.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Compiled {
     namespace: Box<str>,
     /// The imported policies with the versions that went in; those that do not exist have none.
@@ -46,6 +46,7 @@ struct Compiled {
 #[derive(Debug)]
 pub(super) struct ToCompile {
     entry: EntryId,
+    id: Box<str>,
     version: u64,
     namespace: Box<str>,
     policy: Arc<Policy>,
@@ -95,11 +96,11 @@ const MAX_NAMESPACES: usize = 64;
 
 impl Fact {
     /// What the JSON text of an answer says.
-    pub(super) fn read(kind: Kind, text: String) -> Self {
+    pub(super) fn read(key: &Key, text: String) -> Self {
         let text: Arc<str> = text.into();
         let member = |name| RawObject::new(&text).member(name);
         let revision = || member("_revision").and_then(|revision| revision.parse().ok());
-        match kind {
+        match key.kind {
             Kind::PolicyOf => {
                 let policy = member("policyId").and_then(decode_string).filter(|id| !id.is_empty());
                 Self::PolicyOf { policy: policy.map(|id| id.as_ref().into()), revision: revision() }
@@ -108,7 +109,7 @@ impl Fact {
             Kind::Policy => {
                 let policy = text.parse::<Policy>();
                 if let Err(why) = &policy {
-                    tracing::warn!(%why, "policy cannot be understood: nobody may read by it");
+                    tracing::warn!(policy = &*key.id, %why, "policy cannot be understood: nobody may read by it");
                 }
                 Self::Policy(PolicyFact { policy: policy.ok().map(Arc::new), text, compiled: Vec::new() })
             }
@@ -148,7 +149,9 @@ impl ToCompile {
     pub(super) fn compile(&self, clock: SystemTime) -> Option<Arc<Enforcer>> {
         let imported = |id: &PolicyId| self.imported.get(id).cloned();
         Enforcer::compile(&self.policy, Some(&self.namespace), clock, imported)
-            .inspect_err(|why| tracing::warn!(%why, "policy cannot be compiled: nobody may read by it"))
+            .inspect_err(|why| {
+                tracing::warn!(policy = &*self.id, %why, "policy cannot be compiled: nobody may read by it");
+            })
             .ok()
             .map(Arc::new)
     }
@@ -203,8 +206,9 @@ impl Knowledge {
         let Some(policy) = fact.policy.clone() else {
             return if standing == Standing::Pending { PENDING } else { ABSENT };
         };
-        let compiled = fact.compiled.iter().find(|compiled| *compiled.namespace == *namespace).cloned();
-        if let Some(Compiled { imports, enforcer, .. }) = compiled {
+        let compiled = fact.compiled.iter().find(|compiled| *compiled.namespace == *namespace);
+        let compiled = compiled.map(|compiled| (compiled.imports.clone(), compiled.enforcer.clone()));
+        if let Some((imports, enforcer)) = compiled {
             match self.imports_stand(&imports, asker) {
                 _ if standing == Standing::Pending => return PENDING,
                 Standing::Pending => return PENDING,
@@ -223,7 +227,7 @@ impl Knowledge {
         if standing == Standing::Pending {
             return PENDING;
         }
-        self.gather(entry, policy, namespace, asker)
+        self.gather(entry, id, policy, namespace, asker)
     }
 
     fn ask_policy(&mut self, id: &str, asker: &Asker<'_>) -> (EntryId, Standing) {
@@ -252,7 +256,14 @@ impl Knowledge {
     }
 
     /// Asks for what a policy imports, and says what to compile once all of it is there.
-    fn gather(&mut self, entry: EntryId, policy: Arc<Policy>, namespace: &str, asker: &Asker<'_>) -> Policed {
+    fn gather(
+        &mut self,
+        entry: EntryId,
+        policy_id: &str,
+        policy: Arc<Policy>,
+        namespace: &str,
+        asker: &Asker<'_>,
+    ) -> Policed {
         const PENDING: Policed = Policed::Answer(DirectoryAnswer::Pending);
         const ABSENT: Policed = Policed::Answer(DirectoryAnswer::Absent);
         let mut imported: HashMap<PolicyId, Arc<Policy>> = HashMap::new();
@@ -271,9 +282,10 @@ impl Knowledge {
                     Standing::Pending => is_pending = true,
                     // It may be there, hidden from us, and revoke something.
                     Standing::Absent if !self.rules.sees_everything => {
-                        tracing::debug!(
+                        tracing::warn!(
+                            policy = policy_id,
                             import = id.as_str(),
-                            "an imported policy is not there, or not readable"
+                            "an imported policy is not there, or hidden from the directory: nobody may read by it"
                         );
                         imports.push((id.as_str().into(), None));
                         return self.refuse(entry, namespace, imports);
@@ -299,7 +311,8 @@ impl Knowledge {
         }
         let Some(version) = self.lookups.version(entry) else { return ABSENT };
         let (namespace, imports) = (namespace.into(), imports.into());
-        Policed::Compile(Box::new(ToCompile { entry, version, namespace, policy, imported, imports }))
+        let id = policy_id.into();
+        Policed::Compile(Box::new(ToCompile { entry, id, version, namespace, policy, imported, imports }))
     }
 
     /// Nobody may read by a policy, as long as it and what it imports are as they are.

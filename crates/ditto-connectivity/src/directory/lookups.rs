@@ -144,7 +144,7 @@ pub(super) struct Lookups<V> {
     has_work: bool,
     weight: usize,
     versions: u64,
-    /// Entries whose last question was not answered, and why the latest was not.
+    /// Entries that somebody waits for and whose last question was not answered, and why the latest was not.
     failing: usize,
     last_outage: String,
     counts: DirectoryCounts,
@@ -162,7 +162,7 @@ struct Entry<V> {
     phase: Phase,
     /// Questions in a row that did not bring what was needed.
     attempts: u32,
-    is_failing: bool,
+    has_failed: bool,
     /// The revision that the source does not have yet, and since when that has been known.
     behind: Option<(i64, Instant)>,
     waiters: Waiters,
@@ -256,7 +256,9 @@ impl<V: Found> Lookups<V> {
                     let pause = self.gate.pause(entry.attempts);
                     entry.phase = Phase::Idle { not_before: now.checked_add(pause) };
                 }
+                let was_trouble = entry.is_trouble();
                 self.lanes.wait(&mut entry.waiters, want.lane, want.thing);
+                self.failing += usize::from(entry.is_trouble() && !was_trouble);
                 self.start(entry_id, now);
                 (entry_id, Standing::Pending)
             }
@@ -325,7 +327,7 @@ impl<V: Found> Lookups<V> {
             return Next::Wait(due);
         }
         if let Some(opens) = self.gate.closed_until(now) {
-            return Next::Wait(Some(due.map_or(opens, |due| due.min(opens))));
+            return Next::Wait(Some(opens));
         }
         if self.asking >= self.gate.limit(self.bounds.concurrency) {
             return Next::Wait(due);
@@ -387,9 +389,8 @@ impl<V: Found> Lookups<V> {
         if entry.behind.is_none() {
             entry.attempts = 0;
         }
-        if std::mem::take(&mut entry.is_failing) {
-            self.failing -= 1;
-        }
+        self.failing -= usize::from(entry.is_trouble());
+        entry.has_failed = false;
         self.gate.open();
         self.lanes.wake(&mut entry.waiters);
         self.trim();
@@ -399,25 +400,18 @@ impl<V: Found> Lookups<V> {
         let Some(entry) = self.entries.get_mut(request.entry) else { return };
         self.counts.outages += 1;
         entry.attempts = entry.attempts.saturating_add(1);
-        // What nobody waits for is no trouble.
-        let was_failing = std::mem::replace(&mut entry.is_failing, !entry.waiters.is_empty());
-        self.failing = self.failing + usize::from(entry.is_failing) - usize::from(was_failing);
+        self.failing -= usize::from(entry.is_trouble());
+        entry.has_failed = true;
+        self.failing += usize::from(entry.is_trouble());
+        // Also where all are concerned: the next one to try is another, in case that it was this one's fault.
+        let mut pause = self.gate.pause(entry.attempts);
         match outage.scope {
-            Scope::Source => {
-                self.gate.close(request.asked_at, outage.retry_after, &outage.why, now);
-                if !entry.waiters.is_empty() {
-                    entry.phase = Phase::Queued;
-                    // It has waited for longest.
-                    self.queue.push_front(request.entry);
-                }
-            }
-            Scope::Entry => {
-                let pause = self.gate.pause(entry.attempts).max(outage.retry_after.unwrap_or_default());
-                entry.phase = Phase::Idle { not_before: now.checked_add(pause) };
-                if !entry.waiters.is_empty() {
-                    self.start(request.entry, now);
-                }
-            }
+            Scope::Source => self.gate.close(request.asked_at, outage.retry_after, &outage.why, now),
+            Scope::Entry => pause = pause.max(gate::asked_for(outage.retry_after)),
+        }
+        entry.phase = Phase::Idle { not_before: now.checked_add(pause) };
+        if !entry.waiters.is_empty() {
+            self.start(request.entry, now);
         }
         self.last_outage = outage.why;
     }
@@ -453,7 +447,7 @@ impl<V: Found> Lookups<V> {
             told: None,
             phase: Phase::Idle { not_before: None },
             attempts: 0,
-            is_failing: false,
+            has_failed: false,
             behind: None,
             waiters: Waiters::default(),
             is_used: true,
@@ -481,7 +475,6 @@ impl<V: Found> Lookups<V> {
             let gone = self.entries.remove(entry_id);
             self.weight -= ENTRY_WEIGHT + gone.key.id.len();
             self.weight -= gone.found.map_or(0, |found| found.value.weight());
-            self.failing -= usize::from(gone.is_failing);
             if let Some(index) = self.index.get_mut(gone.key.kind as usize) {
                 index.remove(&gone.key.id);
             }
@@ -497,6 +490,13 @@ enum Judged {
     Lagging,
     /// It is not; `is_behind` if that is all that was found although it was asked for it.
     Bad { is_behind: bool },
+}
+
+impl<V> Entry<V> {
+    /// Whether somebody waits for it in vain.
+    fn is_trouble(&self) -> bool {
+        self.has_failed && !self.waiters.is_empty()
+    }
 }
 
 impl<V: Found> Entry<V> {

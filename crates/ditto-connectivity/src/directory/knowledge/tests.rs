@@ -88,7 +88,7 @@ impl Bench {
         for request in &requests {
             let finding = match self.known.get(&*request.key.id) {
                 Some(text) => {
-                    Finding::Found { value: Fact::read(request.key.kind, text.clone()), validator: None }
+                    Finding::Found { value: Fact::read(&request.key, text.clone()), validator: None }
                 }
                 None => Finding::Absent,
             };

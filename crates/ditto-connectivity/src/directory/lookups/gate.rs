@@ -59,7 +59,7 @@ impl Gate {
         if self.closed.is_none_or(|(since, _)| asked_at >= since) {
             self.failures = self.failures.saturating_add(1);
         }
-        let pause = self.pause(self.failures).max(retry_after.unwrap_or_default().min(LONGEST_ASKED));
+        let pause = self.pause(self.failures).max(asked_for(retry_after));
         let until = now.checked_add(pause).unwrap_or(now);
         let until = self.closed.map_or(until, |(_, before)| before.max(until));
         self.closed = Some((now, until));
@@ -74,6 +74,11 @@ impl Gate {
         let part = u32::try_from(self.seed % 512).unwrap_or_default();
         whole / 2 + whole / 1024 * part
     }
+}
+
+/// The pause that a source asks for, within reason.
+pub(super) fn asked_for(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or_default().min(LONGEST_ASKED)
 }
 
 #[cfg(test)]

@@ -264,6 +264,32 @@ fn a_source_that_is_away_is_asked_by_one_at_a_time() {
 }
 
 #[test]
+fn whom_the_source_refuses_alone_holds_up_nobody() {
+    let mut bench = Bench::new();
+    let ids: Vec<_> = (0..20).map(|n| n.to_string()).chain(["refused".to_owned()]).rev().collect();
+    for id in &ids {
+        bench.ask(id);
+    }
+    let start = bench.now;
+    let mut answered = 0;
+    while answered < 20 {
+        match bench.lookups.next(bench.now) {
+            Next::Ask(request) if &*request.key.id == "refused" => {
+                bench.answer(&request, Finding::Unavailable(Outage::of_source("403")));
+            }
+            Next::Ask(request) => {
+                answered += 1;
+                bench.pass(10);
+                bench.answer(&request, revision(1));
+            }
+            Next::Wait(until) => bench.now = until.unwrap(),
+        }
+    }
+    assert!(bench.now - start < Duration::from_secs(1), "{:?}", bench.now - start);
+    assert_eq!((bench.lookups.counts().waiting, bench.lookups.trouble()), (1, Some("403")));
+}
+
+#[test]
 fn not_modified_is_no_answer_to_who_knows_nothing() {
     let mut bench = Bench::new();
     bench.ask("a");
