@@ -12,8 +12,8 @@ use ditto_connectivity::{
     DirectoryConfig, HttpConfig, HttpLogin, LaneDirectory, SharedDirectory, SourceConfig,
 };
 use ditto_outbound::{
-    CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, InternalHeaders, Lane,
-    NoAcknowledgements, RecordingLeaf, ReplayFeed,
+    CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, Lane, NoAcknowledgements,
+    RecordingLeaf, ReplayFeed,
 };
 use ditto_protocol::{Limits, Signal};
 use ditto_tests::ditto::{Ditto, Trouble, eventually};
@@ -57,7 +57,7 @@ fn revoking(subject: &str) -> Value {
 fn event(thing: &str, action: &str, path: &str, revision: i64, value: &Value) -> Value {
     let mut event = json!({
         "topic": format!("acme/{thing}/things/twin/events/{action}"), "path": path, "revision": revision,
-        "headers": {"ditto-read-subjects": ["integ:r"]},
+        "headers": {},
     });
     if !value.is_null() {
         event["value"] = value.clone();
@@ -365,8 +365,7 @@ fn lane(
     directory: LaneDirectory,
 ) -> Lane<ReplayFeed, RecordingLeaf> {
     let feed = ReplayFeed::of_texts(signals.iter().map(Value::to_string));
-    let intake =
-        Intake::new(FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() });
+    let intake = Intake::new(FeedPolicy::default());
     let connections = vec![(connection.clone(), leaf.clone())];
     Lane::new(feed, intake, connections, Box::new(NoAcknowledgements)).with_directory(Box::new(directory))
 }
@@ -417,12 +416,27 @@ fn order_survives_and_nobody_waits_for_another_thing() -> anyhow::Result<()> {
         for thing in THINGS {
             assert_eq!(came(&leaf, thing), due(thing));
         }
-        // One for each thing and policy is enough, and a few while two of them were in trouble.
+        // One for each thing and one for its policy is enough, and a few while two of them were in trouble.
         let asked = ditto.asked();
         for thing in ["a", "b", "c"] {
             let of_thing = asked.iter().filter(|asked| asked.path == format!("things/acme:{thing}")).count();
-            assert!(of_thing <= 2, "{of_thing} look-ups for {thing}");
+            assert!(of_thing <= 4, "{of_thing} look-ups for {thing}");
         }
+
+        // The policy decides, and what it says now.
+        ditto.set_policy("acme:p", policy(&["integ:other"], &[]));
+        tokio::time::sleep(AGE).await;
+        let (connection, leaf) = (enriching()?, RecordingLeaf::default());
+        let lane =
+            self::lane(&connection, &leaf, &[modified("a", EVENTS), modified("gone", 1)], directory.lane());
+        let counters = lane.counters();
+        lane.run().await;
+        assert_eq!(leaf.sent(), []);
+        let counts = counters.snapshot();
+        assert_eq!(
+            (counts.unselected, counts.unreadable),
+            (1, vec![("policy-absent", 1), ("policy-unknown", 0)])
+        );
         Ok(())
     })
 }
