@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ditto_authorization::Grants;
 use ditto_placeholder::Resolution;
-use ditto_protocol::HeaderDefinition;
+use ditto_protocol::{HeaderDefinition, KnownHeader};
 
 use crate::authorize::Readable;
 use crate::leaf::{HeaderName, RecordHeaders, Token};
@@ -19,6 +19,9 @@ use crate::target::{CompiledTarget, HeaderValue};
 /// The content type of Ditto Protocol JSON.
 const DITTO_PROTOCOL: Bytes = Bytes::from_static(b"application/vnd.eclipse.ditto+json");
 
+/// Where a trace goes on (W3C Trace Context).
+const TRACEPARENT: KnownHeader = KnownHeader::named("traceparent");
+
 /// A message with its record headers.
 #[derive(Debug)]
 pub(crate) struct WithHeaders {
@@ -29,7 +32,8 @@ pub(crate) struct WithHeaders {
     pub(crate) headers: RecordHeaders,
 }
 
-/// Puts the mapper's headers, those of the target's header mapping, and at last the connection's id.
+/// Puts the mapper's headers, those of the target's header mapping, the trace that the signal belongs to, and at last the
+/// connection's id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MapHeaders;
 
@@ -65,6 +69,10 @@ impl Stage<Mapped> for MapHeaders {
                 }
             };
             put(&mut headers, name.clone(), value);
+        }
+        // Whoever goes on with a trace looks at the record, not into the message.
+        if let Some(parent) = signal.get().signal().headers().known(TRACEPARENT) {
+            put(&mut headers, HeaderName::Static("traceparent"), parent.shared_text().into_bytes());
         }
         put(&mut headers, HeaderName::Static("ditto-connection-id"), target.connection_id_bytes().clone());
         Ok(WithHeaders { token, signal, target, payload, headers })

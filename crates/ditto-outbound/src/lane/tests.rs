@@ -89,6 +89,27 @@ fn check(connection: &Arc<CompiledConnection>, leaf: RecordingLeaf, signals: &[V
 }
 
 #[test]
+fn a_record_says_which_trace_it_belongs_to() {
+    let mut traced = target("a", "_/_/things/twin/events", &["integ:r"]);
+    traced["headerMapping"] = json!({"traceparent": "mapped", "x": "y"});
+    let (connection, leaf) = (compile("c", json!([traced]), false), RecordingLeaf::default());
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let signal = event("one", 1, &json!({"ditto-read-subjects": ["integ:r"], "traceparent": parent}));
+    let lane = Lane::new(
+        VecFeed::of_texts([signal.to_string()]),
+        trusting(),
+        vec![(connection, leaf.clone())],
+        Box::new(crate::acknowledge::NoAcknowledgements),
+    );
+    run(lane);
+    let headers: Vec<_> = leaf.sent().into_iter().flat_map(|sent| sent.headers).collect();
+    expect![[r#"
+        [("content-type", "application/vnd.eclipse.ditto+json"), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("x", "y"), ("ditto-connection-id", "c")]
+    "#]]
+    .assert_eq(&format!("{headers:?}\n"));
+}
+
+#[test]
 fn publishes_what_a_subject_may_read() {
     let connection = compile(
         "c",
