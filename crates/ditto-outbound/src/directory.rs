@@ -18,7 +18,8 @@ pub trait Directory: Send {
     /// thing is deleted, the last one known.
     fn enforcer(&mut self, signal: &Signal) -> Answer<Arc<Enforcer>>;
 
-    /// The thing that a signal is about, as JSON text, at the revision of the signal or a later one.
+    /// The thing that a signal is about, as JSON text, at the revision of the signal or a later one; for an event that says
+    /// that the thing is deleted, the last one known, as in the reference: the deletion is for those with extra fields as well.
     fn thing(&mut self, signal: &Signal) -> Answer<Arc<str>>;
 
     /// Appends the ids of things that are worth asking for again; `Ready` if there were any, else the waker is stored.
