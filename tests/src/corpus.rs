@@ -4,6 +4,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+mod differences;
+mod moments;
+mod things;
+
+pub use self::differences::{CorpusDifferences, NotInFeed, Ours, Row};
+pub use self::moments::Moments;
+pub use self::things::{Thing, Things};
 
 /// One record.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +26,56 @@ pub struct CorpusRecord {
     pub headers: Vec<(String, String)>,
     /// The message.
     pub value: String,
+    /// When it came, in milliseconds since 1970.
+    pub received: u64,
+}
+
+impl CorpusRecord {
+    /// The value of a record header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One record that Ditto wrote for a target.
+#[derive(Debug, Clone)]
+pub struct TargetRecord {
+    /// Number of the line among the records of all targets.
+    pub n: u64,
+    /// Topic.
+    pub topic: String,
+    /// Key.
+    pub key: Option<String>,
+    /// Record headers in wire order.
+    pub headers: Vec<(String, String)>,
+    /// The message.
+    pub value: Value,
+}
+
+/// A connection and what Ditto wrote for its targets, in the order of arrival.
+#[derive(Debug)]
+pub struct CorpusConnection {
+    /// Its definition.
+    pub definition: Value,
+    /// What Ditto wrote.
+    pub records: Vec<TargetRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TargetLine {
+    Definition {
+        definition: Value,
+    },
+    Record {
+        n: u64,
+        topic: String,
+        key: Option<String>,
+        headers: Vec<(String, String)>,
+        /// The record of the feed with the same message.
+        feed: Option<u64>,
+        value: Option<String>,
+    },
 }
 
 /// Reads the records of a file.
@@ -23,6 +83,34 @@ pub struct CorpusRecord {
 /// # Errors
 /// The file cannot be read or a line is no record.
 pub fn load(path: &Path) -> Result<Vec<CorpusRecord>> {
+    lines(path)
+}
+
+/// Reads what Ditto wrote for a connection, beside the feed.
+///
+/// # Errors
+/// The file cannot be read, or a line is something else.
+pub fn load_connection(path: &Path, feed: &[CorpusRecord]) -> Result<CorpusConnection> {
+    let (mut definition, mut records) = (None, Vec::new());
+    for line in lines(path)? {
+        match line {
+            TargetLine::Definition { definition: it } => definition = Some(it),
+            TargetLine::Record { n, topic, key, headers, feed: of_feed, value } => {
+                let of_feed = of_feed.and_then(|n| feed.iter().find(|record| record.n == n));
+                let value = value.as_ref().or(of_feed.map(|record| &record.value));
+                let value = serde_json::from_str(value.with_context(|| format!("record {n} has no value"))?)?;
+                records.push(TargetRecord { n, topic, key, headers, value });
+            }
+        }
+    }
+    Ok(CorpusConnection { definition: definition.context("no definition")?, records })
+}
+
+/// Reads the lines of a file, each JSON.
+///
+/// # Errors
+/// The file cannot be read, or a line is something else.
+pub fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     text.lines()
         .enumerate()

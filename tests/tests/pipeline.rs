@@ -5,4 +5,5 @@
 mod pipeline {
     mod corpus;
     mod outbound;
+    mod replay;
 }
