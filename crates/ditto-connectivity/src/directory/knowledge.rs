@@ -348,6 +348,10 @@ impl Knowledge {
         let (entry, standing) = self.lookups.ask(Kind::Thing, asker.thing, &want, asker.now);
         match (standing, self.lookups.found(entry)) {
             (Standing::Known, Some(Fact::Thing { text, .. })) => DirectoryAnswer::Known(text.clone()),
+            // What goes with the deletion is the last that was known.
+            (Standing::Absent, Some(Fact::Thing { text, .. })) if is_deletion(signal) => {
+                DirectoryAnswer::Known(text.clone())
+            }
             (Standing::Pending, _) => DirectoryAnswer::Pending,
             _ => DirectoryAnswer::Absent,
         }

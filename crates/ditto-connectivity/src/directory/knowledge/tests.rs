@@ -257,6 +257,27 @@ fn a_deletion_is_judged_by_the_last_policy() {
 }
 
 #[test]
+fn what_was_last_known_of_a_thing_goes_with_its_deletion() {
+    let mut bench = Bench::new(true);
+    let deleted = event("deleted", "/", 3, None);
+    let mut ask = |bench: &mut Bench, signal: &Signal| {
+        let asker = Asker { lane: bench.lane, thing: "acme:t", now: bench.now, clock: bench.clock };
+        let first = bench.knowledge.thing(signal, &asker);
+        bench.answer();
+        if first == DirectoryAnswer::Pending { bench.knowledge.thing(signal, &asker) } else { first }
+    };
+    assert_eq!(ask(&mut bench, &deleted), DirectoryAnswer::Absent, "nothing was known of it");
+    bench.pass(11);
+    bench.set("acme:t", thing("acme:p", 2));
+    let known = DirectoryAnswer::Known(thing("acme:p", 2).into());
+    assert_eq!(ask(&mut bench, &modified(2)), known);
+    bench.known.clear();
+    bench.observe(&deleted);
+    assert_eq!(ask(&mut bench, &deleted), known);
+    assert_eq!(ask(&mut bench, &modified(2)), DirectoryAnswer::Absent);
+}
+
+#[test]
 fn events_are_hints_and_no_answers() {
     let mut bench = Bench::new(true);
     bench.set("acme:t", thing("acme:p", 5));
