@@ -1,494 +1,369 @@
-//! From JSON to the model, with all findings at once (connection-model.md §11).
+//! From JSON to the model, with all findings at once. Members are read in the order in which the reference reads them, and
+//! each finding knows its check, so that the first one is the reference's (connection-model.md §11).
 
+mod credentials;
+mod headers;
+mod kafka;
+mod mapping;
+mod reader;
+mod source;
 mod target;
 
 use std::collections::HashSet;
 
-use ditto_protocol::ConnectionId;
-use serde_json::{Map, Value};
+use ditto_protocol::{ConnectionId, TargetTopic, parse_instant};
+use secrecy::ExposeSecret;
+use serde_json::Value;
 
-use crate::model::{Connection, ConnectionStatus, SaslMechanism};
-use crate::nearest::nearest;
-use crate::position::{Position, locate};
-use crate::report::{Finding, Severity, ValidationReport};
-use crate::uri::{ConnectionUri, UriScheme, port_of};
+use self::reader::{JSON_INVALID, Object, Reader, URI_INVALID, did_you_mean, shorten};
+use crate::credentials::ConnectionCredentials;
+use crate::draft::{Draft, Origin};
+use crate::mapper::MappingDefinition;
+use crate::members;
+use crate::model::{Connection, ConnectionStatus, is_set};
+use crate::pem;
+use crate::position::Position;
+use crate::report::{Check, Finding, Severity, ValidationReport};
+use crate::secret::MASK;
+use crate::uri::{ConnectionUri, UriScheme};
 
-const JSON_INVALID: &str = "json.invalid";
-const FIELD_MISSING: &str = "json.field.missing";
-pub(crate) const CONFIGURATION_INVALID: &str = "connectivity:connection.configuration.invalid";
-const URI_INVALID: &str = "connectivity:connection.uri.invalid";
-
-/// Targets that a connection may have (connection-model.md §10).
+/// Sources that a connection may have, and targets (connection-model.md §10).
+const MAX_SOURCES: usize = 4;
 const MAX_TARGETS: usize = 4;
 
-/// Findings that are told with their position: each is looked for in the whole text.
-const MAX_LOCATED: usize = 100;
-
-/// A definition being read.
-pub(crate) struct Reader<'t> {
-    text: &'t str,
-    /// Pointer of the connection within the text.
-    base: &'static str,
-    report: ValidationReport,
-}
-
-impl Reader<'_> {
-    fn find(&mut self, severity: Severity, pointer: &str, code: &'static str, reason: String, remedy: &str) {
-        let pointer = format!("{}{pointer}", self.base);
-        let position = (self.report.findings().len() < MAX_LOCATED).then(|| locate(self.text, &pointer));
-        let remedy = remedy.to_owned();
-        self.report.push(Finding { severity, pointer, position, code, reason, remedy, excerpt: None });
-    }
-
-    pub(crate) fn error(
-        &mut self,
-        pointer: &str,
-        code: &'static str,
-        reason: impl Into<String>,
-        remedy: &str,
-    ) {
-        self.find(Severity::Error, pointer, code, reason.into(), remedy);
-    }
-
-    /// An error in an expression, which is shown with the place of the mistake, if it has one.
-    pub(crate) fn error_in(
-        &mut self,
-        excerpt: Option<String>,
-        pointer: &str,
-        code: &'static str,
-        reason: String,
-        remedy: &str,
-    ) {
-        self.error(pointer, code, reason, remedy);
-        self.report.show_last(excerpt);
-    }
-
-    fn warning(&mut self, pointer: &str, reason: impl Into<String>, remedy: &str) {
-        self.find(Severity::Warning, pointer, CONFIGURATION_INVALID, reason.into(), remedy);
-    }
-
-    /// A member that must be a string; `None` if it is absent or wrong, which is then reported.
-    pub(crate) fn string<'v>(
-        &mut self,
-        members: &'v Map<String, Value>,
-        at: &str,
-        name: &str,
-        required: bool,
-    ) -> Option<&'v str> {
-        let pointer = format!("{at}/{name}");
-        match members.get(name) {
-            Some(Value::String(text)) => return Some(text),
-            None | Some(Value::Null) if required => {
-                self.error(at, FIELD_MISSING, format!("member `{name}` is missing"), "add it");
-            }
-            None | Some(Value::Null) => {}
-            Some(_) => {
-                self.error(&pointer, JSON_INVALID, format!("`{name}` is not a string"), "put it in quotes")
-            }
-        }
-        None
-    }
-
-    /// A member that must be an array of strings, each with its index; what is none is reported.
-    pub(crate) fn strings(
-        &mut self,
-        members: &Map<String, Value>,
-        at: &str,
-        name: &str,
-    ) -> Vec<(usize, String)> {
-        match members.get(name) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(elements)) => {
-                let strings = elements.iter().enumerate().filter_map(|(n, element)| {
-                    let text = element.as_str().map(str::to_owned);
-                    if text.is_none() {
-                        let pointer = format!("{at}/{name}/{n}");
-                        self.error(
-                            &pointer,
-                            JSON_INVALID,
-                            "this element is not a string",
-                            "put it in quotes",
-                        );
-                    }
-                    text.map(|text| (n, text))
-                });
-                strings.collect()
-            }
-            Some(_) => {
-                let reason = format!("`{name}` is not an array");
-                self.error(&format!("{at}/{name}"), JSON_INVALID, reason, "put the values in brackets");
-                Vec::new()
-            }
-        }
-    }
-
-    /// A member that must be a number from 1 on.
-    fn count(&mut self, members: &Map<String, Value>, name: &str) {
-        let Some(value) = members.get(name).filter(|value| !value.is_null()) else { return };
-        let is_count = value.as_u64().is_some_and(|count| count > 0 && i32::try_from(count).is_ok());
-        if !is_count {
-            let code = if value.is_number() { CONFIGURATION_INVALID } else { JSON_INVALID };
-            let reason = format!("`{name}` is no whole number from 1 on");
-            self.error(&format!("/{name}"), code, reason, "leave it out or write 1");
-        }
-    }
-
-    fn boolean(&mut self, members: &Map<String, Value>, name: &str) -> Option<bool> {
-        match members.get(name) {
-            None | Some(Value::Null) => None,
-            Some(Value::Bool(value)) => Some(*value),
-            Some(_) => {
-                self.error(
-                    &format!("/{name}"),
-                    JSON_INVALID,
-                    format!("`{name}` is neither true nor false"),
-                    "write true or false without quotes",
-                );
-                None
-            }
-        }
-    }
-}
-
-pub(crate) fn connection(text: &str) -> Result<Connection, ValidationReport> {
-    let mut reader = Reader { text, base: "", report: ValidationReport::default() };
-    let document: Value = match serde_json::from_str(text) {
+pub(crate) fn connection(draft: Draft<'_>) -> Result<Connection, ValidationReport> {
+    let mut reader =
+        Reader { draft, base: "", report: ValidationReport::default(), refused_mappers: HashSet::new() };
+    let document: Value = match serde_json::from_str(draft.text) {
         Ok(document) => document,
-        Err(error) => {
-            reader.report.push(Finding {
-                severity: Severity::Error,
-                pointer: String::new(),
-                position: Some(Position { line: error.line(), column: error.column() }),
-                code: JSON_INVALID,
-                reason: format!("this is no json: {error}"),
-                remedy: "mend the syntax at this place".to_owned(),
-                excerpt: None,
-            });
-            return Err(reader.report);
-        }
+        Err(error) => return Err(no_json(draft.text, &error)),
     };
     let mut definition = &document;
-    if let Some(command) = document.get("piggybackCommand") {
+    if let (Origin::File, Some(command)) = (draft.origin, document.get("piggybackCommand")) {
         reader.base = "/piggybackCommand/connection";
         definition = command.get("connection").unwrap_or(&Value::Null);
     }
     let Value::Object(members) = definition else {
-        reader.error("", JSON_INVALID, "a connection is a json object", "put it in braces");
+        let code = match draft.origin {
+            Origin::Command => "json.format.invalid",
+            _ => JSON_INVALID,
+        };
+        reader.error(Check::Syntax, "", code, "a connection is a json object", "put it in braces");
         return Err(reader.report);
     };
-    let connection = reader.connection(members, definition);
+    let connection = reader.connection(&Object { members, at: String::new() });
     match connection {
         Some(mut connection) if !reader.report.has_errors() => {
-            connection.warnings = reader.report.warnings().cloned().collect();
+            connection.findings = reader.report.into_findings();
             Ok(connection)
         }
         _ => Err(reader.report),
     }
 }
 
+fn no_json(text: &str, error: &serde_json::Error) -> ValidationReport {
+    let mut report = ValidationReport::default();
+    report.push(Finding {
+        severity: Severity::Error,
+        check: Check::Syntax,
+        pointer: String::new(),
+        position: Some(Position { line: error.line(), column: error.column() }),
+        code: if text.is_empty() { "json.format.invalid" } else { JSON_INVALID },
+        reason: format!("this is no json: {error}"),
+        remedy: "mend the syntax at this place".to_owned(),
+        excerpt: None,
+    });
+    report
+}
+
+/// What sources and targets need to know of their connection.
+struct Surroundings<'c> {
+    id: Option<&'c ConnectionId>,
+    definitions: &'c [MappingDefinition],
+    /// Whether each has the mapper of `mappingContext` too.
+    is_migrated: bool,
+}
+
 impl Reader<'_> {
-    fn connection(&mut self, members: &Map<String, Value>, definition: &Value) -> Option<Connection> {
-        let id = self.id(members);
-        self.string(members, "", "name", false);
-        self.kind(members);
-        let status = self.status(members);
-        let uri = self.uri(members);
-        let specific = match members.get("specificConfig") {
-            Some(Value::Object(specific)) => specific.clone(),
-            None | Some(Value::Null) => Map::new(),
-            Some(_) => {
-                self.error(
-                    "/specificConfig",
-                    JSON_INVALID,
-                    "`specificConfig` is not an object",
-                    "put it in braces",
-                );
-                Map::new()
-            }
-        };
-        let bootstrap_servers = self.bootstrap_servers(&specific, uri.as_ref());
-        let sasl_mechanism = self.sasl_mechanism(&specific, uri.as_ref());
-        let ca = self.ca(members, uri.as_ref());
-        self.count(members, "clientCount");
-        self.count(members, "processorPoolSize");
-        self.unbuilt(members, &specific);
-        let targets = self.targets(members, id.as_ref());
-        let debug_enabled = is_flag_set(&specific, "debugEnabled");
-        Some(Connection {
+    fn connection(&mut self, root: &Object<'_>) -> Option<Connection> {
+        self.known(root, &members::CONNECTION);
+        self.kind(root);
+        let (mapping_definitions, is_migrated) = self.mapping_definitions(root);
+        let id = self.id(root);
+        let status = self.status(root);
+        let uri_text = self.required_text(root, "uri");
+        let surroundings = Surroundings { id: id.as_ref(), definitions: &mapping_definitions, is_migrated };
+        let (source_objects, target_objects) = (self.objects(root, "sources"), self.objects(root, "targets"));
+        let sources = self.sources(&source_objects, &surroundings);
+        let targets = self.targets(&target_objects, &surroundings);
+        let name = self.text(root, "name").map(str::to_owned);
+        let specific_config = self.any_map(root, "specificConfig");
+        if let Some(Value::Object(members)) = root.get("specificConfig") {
+            self.known(&Object { members, at: root.pointer("specificConfig") }, &members::SPECIFIC_CONFIG);
+        }
+        let tags = unique(self.some_texts(root, "tags"));
+        self.server_members(root);
+        let credentials = self.credentials(root);
+        let client_count = self.count(root, "clientCount").unwrap_or(1);
+        let failover_enabled = self.flag(root, "failoverEnabled").unwrap_or(true);
+        let validate_certificates = self.flag(root, "validateCertificates").unwrap_or(true);
+        let processor_pool_size = self.count(root, "processorPoolSize").unwrap_or(1);
+        let ca = self.text(root, "ca").filter(|ca| !ca.trim().is_empty());
+        let is_tunnelled = self.ssh_tunnel(root);
+
+        self.is_anything_served(&source_objects, &target_objects);
+        if client_count > 1 {
+            self.announcements(&target_objects);
+        }
+        let uri = uri_text.and_then(|text| self.uri(text));
+        self.certificates(ca, credentials.as_ref());
+        if is_tunnelled {
+            let reason = "kafka connections cannot be tunnelled";
+            self.invalid(Check::Tunnel, "/sshTunnel", reason, "remove `sshTunnel`");
+        }
+        self.diversion(&source_objects, &target_objects, &specific_config, id.as_ref());
+        if ca.is_some() && uri.as_ref().is_some_and(|uri| uri.scheme == UriScheme::Tcp) {
+            let reason = "`ca` is given, but the uri is not encrypted";
+            self.error(Check::Scheme, "/ca", URI_INVALID, reason, "write ssl:// in the uri or remove `ca`");
+        }
+        let sasl_mechanism = self.sasl_mechanism(&specific_config, uri.as_ref());
+        let bootstrap_servers = self.bootstrap_servers(&specific_config, uri.as_ref());
+        self.consumers(&specific_config, id.as_ref(), !source_objects.is_empty());
+        let connection = Connection {
             id: id?,
+            name,
             status: status?,
             uri: uri?,
+            sources,
+            targets,
+            client_count,
+            failover_enabled,
+            validate_certificates,
+            processor_pool_size,
+            specific_config,
+            mapping_definitions,
+            credentials,
+            ca: ca.map(str::to_owned),
+            tags,
             bootstrap_servers,
             sasl_mechanism,
-            debug_enabled,
-            ca,
-            targets,
-            warnings: Vec::new(),
-            definition: definition.clone(),
-        })
+            findings: Vec::new(),
+        };
+        self.without_effect(&connection);
+        Some(connection)
     }
 
-    fn id(&mut self, members: &Map<String, Value>) -> Option<ConnectionId> {
-        let text = self.string(members, "", "id", true)?;
+    fn kind(&mut self, root: &Object<'_>) {
+        let Some(kind) = self.required_text(root, "connectionType") else { return };
+        if kind == "kafka" {
+            return;
+        }
+        if members::TYPES.contains(&kind) {
+            let reason = format!("connection type `{kind}` is not served here");
+            let remedy = "this service serves kafka; leave the others to ditto";
+            self.invalid(Check::Read, "/connectionType", reason, remedy);
+            return;
+        }
+        let reason = format!("there is no connection type `{}`", shorten(kind));
+        let remedy = did_you_mean(kind, &members::TYPES);
+        self.error(Check::Read, "/connectionType", JSON_INVALID, reason, &remedy);
+    }
+
+    fn id(&mut self, root: &Object<'_>) -> Option<ConnectionId> {
+        const NOT_SETTABLE: &str = "connectivity:id.notsettable";
+        match self.draft.origin {
+            Origin::Post(id) => {
+                if root.members.contains_key("id") {
+                    let reason = "the id of a new connection is chosen by the service";
+                    self.error(
+                        Check::Request,
+                        "/id",
+                        NOT_SETTABLE,
+                        reason,
+                        "remove `id`, or PUT to its path",
+                    );
+                }
+                return Some(id.clone());
+            }
+            Origin::Put(id) => {
+                if self.text(root, "id").is_some_and(|text| text != id.as_str()) {
+                    let reason = format!("the id is not that of the path, `{id}`");
+                    self.error(
+                        Check::Request,
+                        "/id",
+                        NOT_SETTABLE,
+                        reason,
+                        "remove `id`, or PUT to its path",
+                    );
+                }
+                return Some(id.clone());
+            }
+            Origin::File | Origin::Command => {}
+        }
+        let text = self.required_text(root, "id")?;
         match text.parse() {
             Ok(id) => Some(id),
             Err(error) => {
                 let error: ditto_protocol::ProtocolError = error;
-                self.error("/id", error.code().name(), error.message(), "rename the connection");
+                self.error(Check::Read, "/id", error.code().name(), error.message(), "rename the connection");
                 None
             }
         }
     }
 
-    fn kind(&mut self, members: &Map<String, Value>) {
-        const KINDS: [&str; 7] = ["kafka", "amqp-091", "amqp-10", "mqtt", "mqtt-5", "http-push", "hono"];
-        let Some(kind) = self.string(members, "", "connectionType", true) else { return };
-        if kind == "kafka" {
-            return;
-        }
-        if KINDS.contains(&kind) {
-            let reason = format!("connection type `{kind}` is not served here");
-            self.error(
-                "/connectionType",
-                CONFIGURATION_INVALID,
-                reason,
-                "this service serves kafka; leave the others to ditto",
-            );
-            return;
-        }
-        let remedy = match nearest(kind, KINDS) {
-            Some(nearest) => format!("did you mean `{nearest}`?"),
-            None => "write kafka".to_owned(),
+    fn status(&mut self, root: &Object<'_>) -> Option<ConnectionStatus> {
+        let text = match self.draft.origin {
+            Origin::Post(_) if root.get("connectionStatus").is_none() => {
+                return Some(ConnectionStatus::Unknown);
+            }
+            _ => self.required_text(root, "connectionStatus")?,
         };
-        self.error("/connectionType", JSON_INVALID, format!("there is no connection type `{kind}`"), &remedy);
+        let status = ConnectionStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        if status.is_none() {
+            let reason = format!("there is no status `{}`", shorten(text));
+            let remedy = did_you_mean(text, &members::STATUSES);
+            self.error(Check::Read, "/connectionStatus", JSON_INVALID, reason, &remedy);
+        }
+        status
     }
 
-    fn status(&mut self, members: &Map<String, Value>) -> Option<ConnectionStatus> {
-        const STATUSES: [&str; 5] = ["open", "closed", "failed", "misconfigured", "unknown"];
-        match self.string(members, "", "connectionStatus", true)? {
-            "open" => Some(ConnectionStatus::Open),
-            status if STATUSES.contains(&status) => Some(ConnectionStatus::Closed),
-            status => {
-                let remedy = match nearest(status, STATUSES) {
-                    Some(nearest) => format!("did you mean `{nearest}`?"),
-                    None => format!("use one of {}", STATUSES.join(", ")),
-                };
-                self.error(
-                    "/connectionStatus",
-                    JSON_INVALID,
-                    format!("there is no status `{status}`"),
-                    &remedy,
-                );
-                None
+    /// What the server says of a stored connection: looked at, and dropped.
+    fn server_members(&mut self, root: &Object<'_>) {
+        self.text(root, "__lifecycle");
+        if root.get("_revision").is_some_and(|revision| !revision.is_number()) {
+            let reason = "`_revision` is no number";
+            self.error(Check::Read, "/_revision", JSON_INVALID, reason, "remove it: the service counts");
+        }
+        for name in ["_modified", "_created"] {
+            if self.text(root, name).is_some_and(|text| parse_instant(text).is_none()) {
+                let reason = format!("`{name}` is no instant in ISO 8601");
+                let remedy = "remove it: the service knows when it was";
+                self.error(Check::Read, &root.pointer(name), JSON_INVALID, reason, remedy);
             }
         }
     }
 
-    fn uri(&mut self, members: &Map<String, Value>) -> Option<ConnectionUri> {
-        let text = self.string(members, "", "uri", true)?;
-        match ConnectionUri::parse(text) {
-            Ok(uri) => Some(uri),
+    fn is_anything_served(&mut self, sources: &[Object<'_>], targets: &[Object<'_>]) {
+        if sources.is_empty() && targets.is_empty() {
+            let reason = "the connection has neither a source nor a target";
+            self.invalid(Check::Served, "/sources", reason, "add one to `targets`");
+        }
+        for (name, found, most) in [("sources", sources, MAX_SOURCES), ("targets", targets, MAX_TARGETS)] {
+            if found.len() > most {
+                let reason = format!("{} {name} are more than {most}", found.len());
+                let remedy = "spread them over several connections";
+                self.invalid(Check::Limits, &format!("/{name}"), reason, remedy);
+            }
+        }
+    }
+
+    fn announcements(&mut self, targets: &[Object<'_>]) {
+        let announced = TargetTopic::ConnectionAnnouncements.as_str();
+        let topics = targets.iter().filter_map(|target| target.get("topics")?.as_array()).flatten();
+        let mut bases = topics.filter_map(|topic| topic.as_str()?.split('?').next());
+        if bases.any(|base| base == announced) {
+            let reason = format!("topic `{announced}` needs a client count of 1");
+            self.invalid(Check::Announcements, "/clientCount", reason, "set `clientCount` to 1");
+        }
+    }
+
+    fn uri(&mut self, text: &str) -> Option<ConnectionUri> {
+        let uri = match ConnectionUri::parse(text) {
+            Ok(uri) => uri,
             Err(error) => {
                 // The text is not repeated: it may hold a password.
-                self.error(
-                    "/uri",
-                    URI_INVALID,
-                    format!("the uri is refused: {}", error.reason),
-                    error.remedy,
-                );
-                None
-            }
-        }
-    }
-
-    /// Split at commas and blanks, empty entries ignored (design §8); the uri's address is always among them.
-    fn bootstrap_servers(
-        &mut self,
-        specific: &Map<String, Value>,
-        uri: Option<&ConnectionUri>,
-    ) -> Vec<String> {
-        let mut servers: Vec<String> = Vec::new();
-        let mut seen = HashSet::new();
-        let listed = match specific.get("bootstrapServers") {
-            Some(value) => plain_text(value),
-            None => {
-                let remedy = "add the brokers as host:port, separated by commas";
-                self.error("/specificConfig", CONFIGURATION_INVALID, "`bootstrapServers` is missing", remedy);
-                return servers;
+                let reason = format!("the uri is refused: {}", error.reason);
+                self.error(error.check, "/uri", URI_INVALID, reason, error.remedy);
+                return None;
             }
         };
-        for entry in listed.split([',', ' ', '\t', '\n', '\r']).filter(|entry| !entry.is_empty()) {
-            let legal = entry.rsplit_once(':').is_some_and(|(host, port)| {
-                let label = |label: &str| {
-                    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                };
-                host.strip_suffix('.').unwrap_or(host).split('.').all(label) && port_of(port).is_some()
-            });
-            if !legal {
-                let reason = format!("`{entry}` is no broker address");
-                self.error(
-                    "/specificConfig/bootstrapServers",
-                    CONFIGURATION_INVALID,
-                    reason,
-                    "write host:port with a port from 1 to 65535",
-                );
-            } else if seen.insert(entry) {
-                servers.push(entry.to_owned());
-            }
+        if !uri.is_masked() {
+            return Some(uri);
         }
-        if let Some(address) = uri.map(ConnectionUri::address)
-            && !servers.contains(&address)
-        {
-            servers.push(address);
+        let unmasked = self.draft.stored.and_then(|stored| uri.with_password_of(&stored.uri));
+        if unmasked.is_none() {
+            self.masked("/uri");
         }
-        servers
+        unmasked
     }
 
-    fn sasl_mechanism(
-        &mut self,
-        specific: &Map<String, Value>,
-        uri: Option<&ConnectionUri>,
-    ) -> SaslMechanism {
-        const MECHANISMS: [&str; 3] = ["plain", "scram-sha-256", "scram-sha-512"];
-        let has_credentials = uri.is_some_and(|uri| uri.credentials.is_some());
-        let Some(value) = specific.get("saslMechanism") else {
-            if has_credentials {
-                let reason = "`saslMechanism` is missing beside credentials, so plain is used";
-                self.warning("/specificConfig", reason, "name it: plain, scram-sha-256 or scram-sha-512");
-            }
-            return SaslMechanism::Plain;
+    /// A mask that no stored secret can take the place of.
+    fn masked(&mut self, pointer: &str) {
+        let reason = format!("`{MASK}` stands for a secret, and there is none that it could stand for");
+        self.invalid(Check::Own, pointer, reason, "write the secret itself");
+    }
+
+    fn certificates(&mut self, ca: Option<&str>, credentials: Option<&ConnectionCredentials>) {
+        const CERTIFICATE: &str = "paste the whole file, from -----BEGIN CERTIFICATE----- on";
+        if ca.is_some_and(|ca| !pem::is_certificates(ca)) {
+            self.invalid(Check::Certificates, "/ca", "`ca` is no certificate in pem", CERTIFICATE);
+        }
+        let Some(ConnectionCredentials::ClientCertificate { certificate: Some(certificate), key: Some(key) }) =
+            credentials
+        else {
+            return;
         };
-        match plain_text(value).to_ascii_lowercase().as_str() {
-            "plain" => SaslMechanism::Plain,
-            "scram-sha-256" => SaslMechanism::ScramSha256,
-            "scram-sha-512" => SaslMechanism::ScramSha512,
-            other => {
-                if has_credentials {
-                    let remedy = match nearest(other, MECHANISMS) {
-                        Some(nearest) => format!("did you mean `{nearest}`?"),
-                        None => format!("use one of {}", MECHANISMS.join(", ")),
-                    };
-                    let reason = format!("there is no mechanism `{other}`");
-                    self.error("/specificConfig/saslMechanism", CONFIGURATION_INVALID, reason, &remedy);
-                }
-                SaslMechanism::Plain
-            }
+        if !pem::is_private_key(key.expose_secret()) {
+            let reason = "`key` is no private key in pem";
+            let remedy = "write it as pkcs #8 without password: openssl pkcs8 -topk8 -nocrypt";
+            self.invalid(Check::Certificates, "/credentials/key", reason, remedy);
+        }
+        if !pem::is_certificates(certificate) {
+            let reason = "`cert` is no certificate in pem";
+            self.invalid(Check::Certificates, "/credentials/cert", reason, CERTIFICATE);
         }
     }
 
-    fn ca(&mut self, members: &Map<String, Value>, uri: Option<&ConnectionUri>) -> Option<String> {
-        let validates = self.boolean(members, "validateCertificates");
-        if validates == Some(false) && uri.is_some_and(|uri| uri.scheme == UriScheme::Ssl) {
+    /// What is accepted as the reference does, and does nothing.
+    fn without_effect(&mut self, connection: &Connection) {
+        let is_tls = connection.uri.scheme == UriScheme::Ssl;
+        if !connection.validate_certificates && is_tls {
             let reason = "`validateCertificates` is false: certificates are validated all the same";
-            self.warning(
-                "/validateCertificates",
-                reason,
-                "give the broker's authority in `ca` and leave this out",
-            );
+            let remedy = "give the broker's authority in `ca` and leave this out";
+            self.warning("/validateCertificates", reason, remedy);
         }
-        let ca = self.string(members, "", "ca", false).filter(|ca| !ca.trim().is_empty())?;
-        if uri.is_some_and(|uri| uri.scheme == UriScheme::Tcp) {
-            self.error(
-                "/ca",
-                URI_INVALID,
-                "`ca` is given, but the uri is not encrypted",
-                "write ssl:// in the uri or remove `ca`",
-            );
+        if !connection.failover_enabled {
+            let reason = "`failoverEnabled` is false: failed connections are retried all the same";
+            self.warning("/failoverEnabled", reason, "remove it");
         }
-        let begins = ca.matches("-----BEGIN CERTIFICATE-----").count();
-        if begins == 0 || begins != ca.matches("-----END CERTIFICATE-----").count() {
-            self.error(
-                "/ca",
-                CONFIGURATION_INVALID,
-                "`ca` is no certificate in pem",
-                "paste the whole file, from -----BEGIN CERTIFICATE----- on",
-            );
-            return None;
+        if connection.client_count > 1 {
+            let reason = "`clientCount` has no effect: one client serves the connection";
+            self.note("/clientCount", reason, "leave it out");
         }
-        // As in the reference, `ca` counts only where certificates are to be validated.
-        (validates != Some(false)).then(|| ca.to_owned())
-    }
-
-    /// What would be ignored is refused instead.
-    fn unbuilt(&mut self, members: &Map<String, Value>, specific: &Map<String, Value>) {
-        let is_empty = |value: &Value| match value {
-            Value::Null => true,
-            Value::Array(elements) => elements.is_empty(),
-            _ => false,
-        };
-        if members.get("sources").is_some_and(|sources| !is_empty(sources)) {
-            self.error(
-                "/sources",
-                CONFIGURATION_INVALID,
-                "sources are not built yet",
-                "move them to a connection that ditto serves",
-            );
+        if connection.processor_pool_size > 1 {
+            let reason = "`processorPoolSize` has no effect: mapping keeps the order of signals";
+            self.note("/processorPoolSize", reason, "leave it out");
         }
-        if members.get("sshTunnel").is_some_and(|tunnel| !tunnel.is_null()) {
-            self.error(
-                "/sshTunnel",
-                CONFIGURATION_INVALID,
-                "kafka connections cannot be tunnelled",
-                "remove `sshTunnel`",
-            );
-        }
-        if members.get("mappingContext").is_some_and(|context| !context.is_null()) {
-            self.error(
-                "/mappingContext",
-                CONFIGURATION_INVALID,
-                "payload mappers other than Ditto are not built yet",
-                "remove `mappingContext`",
-            );
-        }
-        if members.get("mappingDefinitions").is_some_and(|all| !all.is_null() && !all.is_object()) {
-            self.error(
-                "/mappingDefinitions",
-                JSON_INVALID,
-                "`mappingDefinitions` is not an object",
-                "put it in braces",
-            );
-        }
-        if is_flag_set(specific, "is-diversion-target") {
-            self.error(
-                "/specificConfig/is-diversion-target",
-                CONFIGURATION_INVALID,
-                "diverted responses are not built yet",
-                "let a connection that ditto serves take them",
-            );
-        }
-        if let Some(credentials) = members.get("credentials").filter(|credentials| !credentials.is_null()) {
-            match credentials.get("type").and_then(Value::as_str) {
-                Some("plain") => self.warning(
+        match &connection.credentials {
+            Some(ConnectionCredentials::ClientCertificate { certificate: Some(_), key: Some(_) })
+                if is_tls =>
+            {
+                self.not_served(
                     "/credentials",
-                    "credentials of type plain have no effect for kafka",
-                    "put user and password into the uri",
-                ),
-                _ => self.error(
-                    "/credentials",
-                    CONFIGURATION_INVALID,
-                    "client certificates and other credentials are not built yet",
+                    "client certificates are",
                     "use user and password in the uri",
-                ),
+                );
             }
+            Some(credentials) => {
+                let reason = format!("these credentials of type {} have no effect", credentials.kind());
+                self.warning("/credentials", reason, "put user and password into the uri");
+            }
+            None => {}
         }
-        if self.boolean(members, "failoverEnabled") == Some(false) {
-            self.warning(
-                "/failoverEnabled",
-                "`failoverEnabled` is false: failed connections are retried all the same",
-                "remove it",
-            );
+        if !connection.sources.is_empty() {
+            self.not_served("/sources", "sources are", "move them to a connection that ditto serves");
+        }
+        if is_set(connection.specific("is-diversion-target")) {
+            let remedy = "let a connection that ditto serves take them";
+            self.not_served("/specificConfig/is-diversion-target", "diverted responses are", remedy);
         }
     }
 }
 
-/// Every value of `specificConfig` counts as text.
-pub(crate) fn plain_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Whether a value of `specificConfig` is `true` in any case.
-fn is_flag_set(specific: &Map<String, Value>, name: &str) -> bool {
-    specific.get(name).is_some_and(|value| plain_text(value).eq_ignore_ascii_case("true"))
+/// Each text once, in order.
+fn unique(texts: Vec<(usize, &str)>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.into_iter().map(|(_, text)| text).filter(|text| seen.insert(*text)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

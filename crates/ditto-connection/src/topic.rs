@@ -184,15 +184,30 @@ impl FromStr for FilteredTopic {
 /// The canonical form, decoded: it is for people and need not read back (topics.md §1).
 impl fmt::Display for FilteredTopic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, str::to_owned)
+    }
+}
+
+impl FilteredTopic {
+    /// As definitions have it. It reads back: where the canonical form would not, characters are encoded.
+    pub fn to_definition(&self) -> String {
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ =
+            self.write(&mut text, |value| value.replace('%', "%25").replace('&', "%26").replace('+', "%2B"));
+        text
+    }
+
+    fn write(&self, out: &mut dyn fmt::Write, encode: impl Fn(&str) -> String) -> fmt::Result {
         let parameters = [
             ("namespaces", self.namespaces.join(",")),
             ("filter", self.filter.clone().unwrap_or_default()),
             ("extraFields", self.extra_fields.as_ref().map(ToString::to_string).unwrap_or_default()),
         ];
-        write!(f, "{}", self.topic)?;
+        write!(out, "{}", self.topic)?;
         let mut separator = '?';
         for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-            write!(f, "{separator}{name}={value}")?;
+            write!(out, "{separator}{name}={}", encode(value))?;
             separator = '&';
         }
         Ok(())

@@ -2,30 +2,45 @@
 
 use std::fmt::Debug;
 
-use ditto_connection::{Connection, FilteredTopic, Target, TopicSubscription};
+use ditto_connection::{Connection, Draft, FilteredTopic, Severity, Target, TopicSubscription};
 
-/// What is accepted is accepted again as it is kept, with the same targets; what is refused is refused with reasons.
+/// What is accepted reads back from its canonical form, from the masked one as well; what is refused is refused with
+/// reasons, and with the error of the reference.
 pub(crate) fn connection(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let connection = match Connection::from_json(text) {
         Ok(connection) => connection,
         Err(report) => {
             assert!(report.has_errors());
+            assert!(
+                report.first_error().is_some_and(|it| it.severity == Severity::Error && it.status() < 500)
+            );
             let lines = text.lines().count().max(1);
             let is_placed = |line| (1..=lines + 1).contains(&line);
             assert!(report.findings().iter().all(|it| it.position.is_none_or(|at| is_placed(at.line))));
             return;
         }
     };
-    let kept = connection.definition_with_secrets().to_string();
-    let again = Connection::from_json(&kept);
-    assert_eq!(again.as_ref().err(), None, "{kept}");
+    let kept = connection.to_json_with_secrets();
+    let again = Connection::from_json(&kept.to_string());
+    assert_eq!(again.as_ref(), Ok(&connection), "{kept}");
+    let masked = connection.to_json().to_string();
+    assert_eq!(
+        Draft::of_command(&masked).with_secrets_of(&connection).read().as_ref(),
+        Ok(&connection),
+        "{masked}"
+    );
     let Ok(again) = again else { return };
+    assert_eq!(again.to_json_with_secrets(), kept);
     assert_eq!(what(&again), what(&connection));
     let targets = |connection: &Connection| connection.targets().iter().map(target).collect::<Vec<_>>();
     assert_eq!(targets(&again), targets(&connection));
-    assert!(!connection.targets().is_empty());
+    let unserved =
+        |connection: &Connection| connection.not_served().map(|it| it.pointer.clone()).collect::<Vec<_>>();
+    assert!(unserved(&connection).len() <= unserved(&again).len());
+    assert!(connection.sources().len() + connection.targets().len() > 0);
     assert!(connection.targets().iter().all(|target| !target.authorization_context().is_empty()));
+    assert!(connection.sources().iter().all(|source| !source.authorization_context().is_empty()));
 }
 
 /// What is read can be written so that it reads back; what is refused is refused at a place in the text.
@@ -51,6 +66,8 @@ pub(crate) fn topic(data: &[u8]) {
         extra_fields.unwrap_or_default()
     );
     assert_eq!(written.parse().as_ref(), Ok(&topic), "{written}");
+    let definition = topic.to_definition();
+    assert_eq!(definition.parse().as_ref(), Ok(&topic), "{definition}");
     let subscription = TopicSubscription::try_from(topic);
     assert_eq!(text.parse::<TopicSubscription>(), subscription);
 }

@@ -95,7 +95,11 @@ fn read(file: &Path) -> Result<Connection, Vec<Flaw>> {
     let bytes = std::fs::read(file).map_err(|error| vec![format!("cannot be read: {error}").into()])?;
     let text = String::from_utf8(bytes).map_err(|error| vec![format!("is not utf-8: {error}").into()])?;
     let flaw = |finding: &Finding| Flaw { text: finding.to_string(), excerpt: finding.excerpt.clone() };
-    Connection::from_json(&text).map_err(|report| report.findings().iter().map(flaw).collect())
+    let connection = Connection::from_json(&text)
+        .map_err(|report| report.findings().iter().map(flaw).collect::<Vec<_>>())?;
+    // A connection that runs does what its definition says (docs/adr/0006-refuse-what-is-not-built.md).
+    let not_served: Vec<Flaw> = connection.not_served().map(flaw).collect();
+    if not_served.is_empty() { Ok(connection) } else { Err(not_served) }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn rows() -> anyhow::Result<Vec<(String, Connection, Value)>> {
             if is_plain
                 && expect["records"].as_array().is_some_and(|records| !records.is_empty())
                 && let Ok(connection) = Connection::from_json(&row.json["given"]["connection"].to_string())
+                && connection.not_served().next().is_none()
             {
                 rows.push((row.id, connection, row.json));
             }

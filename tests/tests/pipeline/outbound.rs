@@ -89,13 +89,11 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
         Ok(_) if refused_by_reference => {
             return Ok(Err(vec!["the reference refuses this definition".into()]));
         }
+        Ok(connection) if connection.not_served().next().is_some() => return Ok(Ok(End::NotBuilt)),
         Ok(connection) => connection,
         Err(_) if refused_by_reference => return Ok(Ok(End::RefusedAsReference)),
         Err(report) => {
-            let is_not_built = |reason: &str| reason.contains("not built yet");
-            return Ok(if report.findings().iter().any(|finding| is_not_built(&finding.reason)) {
-                Ok(End::NotBuilt)
-            } else if given.get("validate").is_none() {
+            return Ok(if given.get("validate").is_none() {
                 Ok(End::RefusedEarlier)
             } else {
                 Err(vec![format!("the reference accepts this definition: {report}")])

@@ -2,56 +2,32 @@
 
 use std::collections::HashSet;
 
-use ditto_placeholder::{AddressError, KafkaAddress, Template, TemplateError, caret};
-use ditto_protocol::{AckLabel, ConnectionId, TargetTopic};
-use serde_json::{Map, Value};
+use ditto_placeholder::{AddressError, KafkaAddress, Template, caret};
+use ditto_protocol::AckLabel;
 
-use super::{CONFIGURATION_INVALID, JSON_INVALID, MAX_TARGETS, Reader};
+use super::Surroundings;
+use super::reader::{Object, Reader};
+use crate::members;
 use crate::model::Target;
+use crate::report::Check;
 use crate::subscription::TopicSubscription;
-use crate::topic::FilteredTopic;
+use crate::topic::{FilteredTopic, TopicErrorKind};
+
+const LABEL_INVALID: &str = "acknowledgement:label.invalid";
 
 impl Reader<'_> {
-    pub(super) fn targets(&mut self, root: &Map<String, Value>, id: Option<&ConnectionId>) -> Vec<Target> {
-        let elements = match root.get("targets") {
-            Some(Value::Array(elements)) => elements.as_slice(),
-            None | Some(Value::Null) => &[],
-            Some(_) => {
-                self.error(
-                    "/targets",
-                    JSON_INVALID,
-                    "`targets` is not an array",
-                    "put the targets in brackets",
-                );
-                return Vec::new();
-            }
-        };
-        if elements.is_empty() {
-            self.error("", CONFIGURATION_INVALID, "the connection has no target", "add one to `targets`");
-        }
-        if elements.len() > MAX_TARGETS {
-            let reason = format!("{} targets are more than {MAX_TARGETS}", elements.len());
-            self.error("/targets", CONFIGURATION_INVALID, reason, "spread them over several connections");
-        }
+    pub(super) fn targets(&mut self, objects: &[Object<'_>], around: &Surroundings<'_>) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
         let mut labels = HashSet::new();
-        for (n, element) in elements.iter().enumerate() {
-            let at = format!("/targets/{n}");
-            let Value::Object(members) = element else {
-                self.error(&at, JSON_INVALID, "a target is a json object", "put it in braces");
-                continue;
-            };
-            let Some(target) = self.target(&at, members, root, id) else { continue };
-            if target.issued_acknowledgement_label.clone().is_some_and(|label| !labels.insert(label)) {
+        for object in objects {
+            let label = self.issued_label(object, around);
+            if label.as_ref().is_some_and(|(_, resolved)| !labels.insert(resolved.clone())) {
+                let pointer = object.pointer("issuedAcknowledgementLabel");
+                let code = "acknowledgement:label.not.unique";
                 let reason = "another target issues the same acknowledgement label";
-                self.error(
-                    &format!("{at}/issuedAcknowledgementLabel"),
-                    "acknowledgement:label.not.unique",
-                    reason,
-                    "give each target its own",
-                );
+                self.error(Check::UniqueLabels, &pointer, code, reason, "give each target its own");
             }
-            targets.push(target);
+            targets.extend(self.target(object, label, around));
         }
         targets
     }
@@ -59,50 +35,52 @@ impl Reader<'_> {
     /// `None` if the address is refused; other findings leave a target to go on with.
     fn target(
         &mut self,
-        at: &str,
-        members: &Map<String, Value>,
-        root: &Map<String, Value>,
-        id: Option<&ConnectionId>,
+        object: &Object<'_>,
+        issued_acknowledgement_label: Option<(AckLabel, AckLabel)>,
+        around: &Surroundings<'_>,
     ) -> Option<Target> {
-        let topics = self.topics(at, members, root);
-        let authorization_context = self.strings(members, at, "authorizationContext");
-        let authorization_context: Vec<String> =
-            authorization_context.into_iter().map(|(_, subject)| subject).collect();
-        if authorization_context.is_empty() {
-            let reason = "`authorizationContext` names no subject";
-            self.error(
-                at,
-                CONFIGURATION_INVALID,
-                reason,
-                "add the subjects that may read, such as integration:my-team",
-            );
+        self.known(object, &members::TARGET);
+        let topics = self.topics(object);
+        let address = object.get("address").and_then(|it| it.as_str()).unwrap_or_default();
+        let authorization_context = self.authorization_context(object, address);
+        let headers = self.header_mapping(Check::Targets, object);
+        for (name, template) in &headers.templates {
+            if name == "content-type" && has_other_charset(template) {
+                let pointer = format!("{}/{name}", object.pointer("headerMapping"));
+                self.not_served(
+                    &pointer,
+                    "payloads in a charset other than utf-8 are",
+                    "leave `charset` out",
+                );
+            }
         }
-        if let Some(n) = authorization_context.iter().position(String::is_empty) {
-            self.error(
-                &format!("{at}/authorizationContext/{n}"),
-                CONFIGURATION_INVALID,
-                "a subject is empty",
-                "remove it",
-            );
+        let payload_mapping = self.payload_mapping(object, around);
+        let qos = self.int(object, "qos");
+        if qos.is_some() {
+            self.note(&object.pointer("qos"), "`qos` of a target has no effect", "remove it");
         }
-        let header_mapping = self.header_mapping(at, members);
-        self.payload_mapping(at, members, root);
-        let label = self.label(at, members, id);
-        let address = self.address(at, members)?;
+        let (address_text, address) = self.address(object)?;
         Some(Target {
             address,
+            address_text,
             topics,
+            qos,
             authorization_context,
-            header_mapping,
-            issued_acknowledgement_label: label,
+            headers,
+            payload_mapping,
+            issued_acknowledgement_label,
         })
     }
 
-    fn address(&mut self, at: &str, members: &Map<String, Value>) -> Option<KafkaAddress> {
-        let text = self.string(members, at, "address", true)?;
-        let pointer = format!("{at}/address");
+    fn address(&mut self, object: &Object<'_>) -> Option<(String, KafkaAddress)> {
+        let text = self.required_text(object, "address")?;
+        let pointer = object.pointer("address");
+        if text.is_empty() {
+            self.invalid(Check::Addresses, &pointer, "the address is empty", "write the topic of kafka");
+            return None;
+        }
         match text.parse::<KafkaAddress>() {
-            Ok(address) => Some(address),
+            Ok(address) => Some((text.to_owned(), address)),
             Err(error) => {
                 let remedy = match error {
                     AddressError::Template(_) | AddressError::Function(_) => "mend the placeholder",
@@ -110,22 +88,19 @@ impl Reader<'_> {
                     _ => "write topic, topic/key or topic#partition",
                 };
                 let reason = format!("the address is refused: {error}");
-                self.error_in(Some(error.caret(text)), &pointer, error.code(), reason, remedy);
+                self.error(Check::Targets, &pointer, error.code(), reason, remedy);
+                self.show(Some(error.caret(text)));
                 None
             }
         }
     }
 
-    fn topics(
-        &mut self,
-        at: &str,
-        members: &Map<String, Value>,
-        root: &Map<String, Value>,
-    ) -> Vec<TopicSubscription> {
+    fn topics(&mut self, object: &Object<'_>) -> Vec<TopicSubscription> {
+        let at = object.pointer("topics");
         let mut topics = Vec::new();
         let mut seen = HashSet::new();
-        for (n, text) in self.strings(members, at, "topics") {
-            let pointer = format!("{at}/topics/{n}");
+        for (n, text) in self.texts(object, "topics") {
+            let pointer = format!("{at}/{n}");
             let topic = text.parse::<FilteredTopic>();
             if topic.as_ref().is_ok_and(|topic| !seen.insert(topic.clone())) {
                 continue;
@@ -133,142 +108,76 @@ impl Reader<'_> {
             match topic.and_then(TopicSubscription::try_from) {
                 Ok(topic) => topics.push(topic),
                 Err(error) => {
-                    let (at, value) = error.place(&text);
+                    let check = match error.kind() {
+                        TopicErrorKind::Filter(_) => Check::Addresses,
+                        TopicErrorKind::Placeholder(_) => Check::Targets,
+                        _ => Check::Read,
+                    };
+                    let (at, value) = error.place(text);
                     let reason = error.kind().to_string();
-                    self.error_in(Some(caret(value, at)), &pointer, error.code(), reason, &error.remedy());
+                    self.error(check, &pointer, error.code(), reason, &error.remedy());
+                    self.show(Some(caret(value, at)));
                 }
             }
-        }
-        let announces = |topic: &TopicSubscription| topic.topic() == TargetTopic::ConnectionAnnouncements;
-        if topics.iter().any(announces)
-            && root.get("clientCount").and_then(Value::as_u64).is_some_and(|n| n > 1)
-        {
-            let reason = "connection announcements need a client count of 1";
-            self.error(&format!("{at}/topics"), CONFIGURATION_INVALID, reason, "set `clientCount` to 1");
         }
         topics
     }
 
-    fn header_mapping(&mut self, at: &str, members: &Map<String, Value>) -> Vec<(String, Template)> {
-        let entries = match members.get("headerMapping") {
-            None | Some(Value::Null) => return Vec::new(),
-            Some(Value::Object(entries)) => entries,
-            Some(_) => {
-                self.error(
-                    &format!("{at}/headerMapping"),
-                    JSON_INVALID,
-                    "`headerMapping` is not an object",
-                    "put it in braces",
-                );
-                return Vec::new();
-            }
-        };
-        let mut mapping = Vec::new();
-        // Values that are no strings have no effect (outbound.md §4.2).
-        for (name, value) in entries.iter().filter_map(|(name, value)| Some((name, value.as_str()?))) {
-            let pointer = format!("{at}/headerMapping/{}", name.replace('~', "~0").replace('/', "~1"));
-            let excerpt = |error: &TemplateError| {
-                let (at, expression) = expression(value, error.at());
-                caret(expression, at)
-            };
-            let template = value.parse::<Template>();
-            let template = template.map_err(|error| (error.to_string(), Some(excerpt(&error))));
-            let checked = |template: Template| match template.check() {
-                Ok(()) => Ok(template),
-                Err(error) => Err((error.to_string(), None)),
-            };
-            match template.and_then(checked) {
-                Ok(template) => {
-                    if name == "content-type" && has_other_charset(&template) {
-                        let reason = "payloads in a charset other than utf-8 are not built yet";
-                        self.error(&pointer, CONFIGURATION_INVALID, reason, "leave `charset` out");
-                    }
-                    mapping.push((name.clone(), template));
-                }
-                Err((reason, excerpt)) => {
-                    let reason = format!("the value is refused: {reason}");
-                    self.error_in(excerpt, &pointer, CONFIGURATION_INVALID, reason, "mend the placeholder");
-                }
-            }
-        }
-        mapping
-    }
-
-    fn payload_mapping(&mut self, at: &str, members: &Map<String, Value>, root: &Map<String, Value>) {
-        // A definition of that name would take the place of the mapper that is built.
-        let is_defined = root.get("mappingDefinitions").is_some_and(|all| all.get("Ditto").is_some());
-        for (n, mapper) in self.strings(members, at, "payloadMapping") {
-            if mapper != "Ditto" || is_defined || n > 0 {
-                let reason = format!("payload mapper `{mapper}` is not built yet");
-                self.error(
-                    &format!("{at}/payloadMapping/{n}"),
-                    CONFIGURATION_INVALID,
-                    reason,
-                    "use Ditto alone, or leave `payloadMapping` out",
-                );
-            }
-        }
-    }
-
-    /// Resolves `{{ connection:id }}` and checks whose label it is.
-    fn label(
+    fn issued_label(
         &mut self,
-        at: &str,
-        members: &Map<String, Value>,
-        id: Option<&ConnectionId>,
-    ) -> Option<AckLabel> {
-        const INVALID: &str = "acknowledgement:label.invalid";
-        let pointer = format!("{at}/issuedAcknowledgementLabel");
-        let text = self.string(members, at, "issuedAcknowledgementLabel", false)?;
-        let label: AckLabel = match text.parse() {
+        object: &Object<'_>,
+        around: &Surroundings<'_>,
+    ) -> Option<(AckLabel, AckLabel)> {
+        let pointer = object.pointer("issuedAcknowledgementLabel");
+        let text = self.text(object, "issuedAcknowledgementLabel")?;
+        let (given, resolved) = self.label(&pointer, text, around)?;
+        let id = around.id?;
+        if resolved.as_str() != "live-response" && !resolved.as_str().starts_with(&format!("{id}:")) {
+            self.foreign_label(&pointer, &resolved);
+            return None;
+        }
+        Some((given, resolved))
+    }
+
+    /// A label as it was given, and with the id of the connection in it.
+    pub(super) fn label(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        around: &Surroundings<'_>,
+    ) -> Option<(AckLabel, AckLabel)> {
+        let given: AckLabel = match text.parse() {
             Ok(label) => label,
             Err(error) => {
                 let error: ditto_protocol::ProtocolError = error;
-                self.error(
-                    &pointer,
-                    INVALID,
-                    error.message(),
-                    "write {{connection:id}}: and a name of at least 3 characters",
-                );
+                let remedy = "write {{connection:id}}: and a name of at least 3 characters";
+                self.error(Check::Read, pointer, LABEL_INVALID, error.message(), remedy);
                 return None;
             }
         };
-        let id = id?;
-        let own = match text.split_once("}}:") {
+        let id = around.id?;
+        let resolved = match text.split_once("}}:") {
             Some((placeholder, name)) if placeholder.trim_start_matches('{').trim() == "connection:id" => {
                 format!("{id}:{name}")
             }
-            _ => label.to_string(),
+            _ => return Some((given.clone(), given)),
         };
-        if own != "live-response" && !own.starts_with(&format!("{id}:")) {
-            let reason = format!("label `{own}` does not start with the id of the connection");
-            self.error(&pointer, INVALID, reason, "write {{connection:id}}: before it, or use live-response");
-            return None;
-        }
-        match own.parse() {
-            Ok(label) => Some(label),
+        match resolved.parse() {
+            Ok(resolved) => Some((given, resolved)),
             Err(error) => {
                 let error: ditto_protocol::ProtocolError = error;
-                self.error(
-                    &pointer,
-                    INVALID,
-                    error.message(),
-                    "use a shorter name after the connection's id",
-                );
+                let remedy = "use a shorter name after the connection's id";
+                self.error(Check::Labels, pointer, LABEL_INVALID, error.message(), remedy);
                 None
             }
         }
     }
-}
 
-/// The braces around a mistake of a header's value, and its place in them. What stands beside them may be a secret.
-fn expression(value: &str, at: usize) -> (usize, &str) {
-    let before = value.get(..at).unwrap_or(value);
-    let start = before.rfind("{{").max(before.rfind("${")).unwrap_or(before.len());
-    let after = value.get(before.len()..).unwrap_or_default();
-    let closing = if value.get(start..).is_some_and(|rest| rest.starts_with("${")) { "}" } else { "}}" };
-    let end = after.find(closing).map_or(before.len(), |end| before.len() + end + closing.len());
-    (before.len() - start, value.get(start..end).unwrap_or_default())
+    pub(super) fn foreign_label(&mut self, pointer: &str, label: &AckLabel) {
+        let reason = format!("label `{label}` does not start with the id of the connection");
+        let remedy = "write {{connection:id}}: before it; a target may have live-response too";
+        self.error(Check::Labels, pointer, LABEL_INVALID, reason, remedy);
+    }
 }
 
 /// Whether a mapped content type asks for a payload in another encoding. Placeholders count: what they resolve to is not

@@ -2,6 +2,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::reader::CONFIGURATION_INVALID;
 use super::*;
 
 #[track_caller]
@@ -39,8 +40,10 @@ fn the_example_of_our_user_loads_as_it_stands() {
     assert_eq!(connection.bootstrap_servers(), ["localhost:9092"]);
     assert_eq!(connection.uri().to_string(), "tcp://user:*****@localhost:9092");
     assert!(!format!("{connection:?}").contains("password"));
-    let whole: Value = serde_json::from_str(text).unwrap();
-    assert_eq!(connection.definition_with_secrets(), &whole["piggybackCommand"]["connection"]);
+    let kept = connection.to_json_with_secrets();
+    assert_eq!(kept["uri"], "tcp://user:password@localhost:9092");
+    assert_eq!(kept["specificConfig"]["bootstrapServers"], "localhost:9092,");
+    assert_eq!(Connection::from_json(&kept.to_string()).unwrap(), connection);
 }
 
 #[test]
@@ -58,20 +61,23 @@ fn all_findings_at_once_with_their_places() {
   ]
 }"#,
         expect![[r#"
-            2:9: error at /id: invalid connection id `x y`: 1 to 100 of A-Z a-z 0-9 - _ : are allowed; rename the connection
             2:34: error at /connectionType: there is no connection type `kafak`; did you mean `kafka`?
+            2:9: error at /id: invalid connection id `x y`: 1 to 100 of A-Z a-z 0-9 - _ : are allowed; rename the connection
             2:63: error at /connectionStatus: there is no status `opened`; use one of open, closed, failed, misconfigured, unknown
-            3:10: error at /uri: the uri is refused: it has no port; write the port after the host: tcp://host:9092
-            4:43: error at /specificConfig/bootstrapServers: `kafka:0` is no broker address; write host:port with a port from 1 to 65535
-            5:14: error at /sources: sources are not built yet; move them to a connection that ditto serves
-            7:91: error at /targets/0/topics/1: this element is not a string; put it in quotes
+            5:15: error at /sources/0/authorizationContext: `authorizationContext` of `` names no subject; add the subjects that may read, such as integration:my-team
+            5:15: error at /sources/0/addresses: the source has no address; name at least one topic of kafka
+            7:91: error at /targets/0/topics/1: this element of `topics` is no string; put it in quotes
             7:50: error at /targets/0/topics/0: `filter` is refused: invalid filter at byte 3 (line 1, column 4): there is no property `a`; mend the filter; & and + in it are written %26 and %2B
-            7:5: error at /targets/0: `authorizationContext` names no subject; add the subjects that may read, such as integration:my-team
+            7:5: error at /targets/0/authorizationContext: `authorizationContext` of `a/{{ thing:idd }}` names no subject; add the subjects that may read, such as integration:my-team
             7:18: error at /targets/0/address: the address is refused: invalid placeholder at byte 5: there is no placeholder `thing:idd`; did you mean `thing:id`?; mend the placeholder
-            9:31: error at /targets/1/headerMapping/h: the value is refused: invalid placeholder at byte 14: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
-            8:74: error at /targets/1/payloadMapping/0: payload mapper `JavaScript` is not built yet; use Ditto alone, or leave `payloadMapping` out
             9:102: error at /targets/1/issuedAcknowledgementLabel: invalid acknowledgement label `ab`: 3 to 165 of A-Z a-z 0-9 - _ : are allowed; write {{connection:id}}: and a name of at least 3 characters
-            8:18: error at /targets/1/address: the address is refused: nothing follows `#`: name the partition or leave it out; write topic, topic/key or topic#partition"#]],
+            9:67: note at /targets/1/headerMapping/n: this value is no string: it is dropped; put it in quotes
+            9:31: error at /targets/1/headerMapping/h: the value is refused: invalid placeholder at byte 14: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
+            8:74: error at /targets/1/payloadMapping/0: there is no payload mapper `JavaScript`; it needs options: define it in `mappingDefinitions`, as JavaScript
+            8:73: not served at /targets/1/payloadMapping: payload mappers other than Ditto are not built yet; use Ditto alone, or leave `payloadMapping` out
+            8:18: error at /targets/1/address: the address is refused: nothing follows `#`: name the partition or leave it out; write topic, topic/key or topic#partition
+            3:10: error at /uri: the uri is refused: it has no port; write the port after the host: tcp://host:9092
+            4:43: error at /specificConfig/bootstrapServers: `kafka:0` is no broker address; write host:port with a port from 1 to 65535"#]],
     );
 }
 
@@ -161,27 +167,34 @@ fn hosts_are_split_and_joined_with_the_uri() {
     );
 }
 
+/// What the reference runs and this service does not is kept, and told.
 #[test]
-fn what_is_not_built_is_refused_and_never_ignored() {
+fn what_is_not_built_is_kept_and_told() {
     for (pointer, value) in [
-        ("/sshTunnel", json!({"enabled": false})),
-        ("/sources", json!([{"addresses": ["a"]}])),
-        ("/mappingContext", json!({})),
-        ("/specificConfig/is-diversion-target", json!(true)),
-        ("/credentials", json!({"type": "client-cert"})),
+        ("/sources", json!([{"addresses": ["a"], "authorizationContext": ["a:b"]}])),
+        ("/mappingContext", json!({"mappingEngine": "JavaScript", "options": {}})),
         ("/targets/0/payloadMapping", json!(["Ditto", "Ditto"])),
+        ("/targets/0/payloadMapping", json!(["Normalized"])),
+        ("/targets/0/headerMapping", json!({"content-type": "text/plain; charset={{ header:c }}"})),
     ] {
-        let report = Connection::from_json(&with(pointer, value)).unwrap_err();
-        assert_eq!(report.findings().len(), 1, "{report}");
-        assert!(report.findings()[0].pointer.starts_with(pointer), "{report}");
+        let connection = Connection::from_json(&with(pointer, value)).unwrap();
+        let told: Vec<_> = connection.not_served().map(|it| it.pointer.as_str()).collect();
+        let pointer = if pointer == "/mappingContext" { "/targets/0/payloadMapping" } else { pointer };
+        assert!(matches!(told.as_slice(), [told] if told.starts_with(pointer)), "{told:?}");
     }
     for (pointer, value) in [
         ("/sources", json!([])),
         ("/sshTunnel", Value::Null),
         ("/targets/0/payloadMapping", json!(["Ditto"])),
     ] {
-        assert!(Connection::from_json(&with(pointer, value)).is_ok(), "{pointer}");
+        let connection = Connection::from_json(&with(pointer, value)).unwrap();
+        assert_eq!(connection.not_served().count(), 0, "{pointer}");
     }
+    let mut target = minimal();
+    target["specificConfig"]["is-diversion-target"] = json!(true);
+    target["targets"][0]["topics"] = json!([]);
+    let connection = Connection::from_json(&target.to_string()).unwrap();
+    assert_eq!(connection.not_served().count(), 1);
 }
 
 #[test]
@@ -217,20 +230,21 @@ fn functions_run_before_the_first_message() {
 fn what_stands_beside_the_targets_counts_for_them() {
     let mut definition = minimal();
     definition["targets"][0]["topics"] = json!(["_/_/connections/announcements"]);
-    for (clients, expected) in [(json!(1), None), (Value::Null, None), (json!(2), Some("/targets/0/topics"))]
-    {
+    for (clients, expected) in [(json!(1), None), (Value::Null, None), (json!(2), Some("/clientCount"))] {
         definition["clientCount"] = clients;
         let report = Connection::from_json(&definition.to_string()).err();
         assert_eq!(report.as_ref().map(|report| report.findings()[0].pointer.as_str()), expected);
     }
 
+    // A definition of that name takes the place of the mapper that is built.
     let mut definition = minimal();
     definition["targets"][0]["payloadMapping"] = json!(["Ditto"]);
     definition["mappingDefinitions"] = json!({"mine": {"mappingEngine": "Ditto", "options": {}}});
-    assert!(Connection::from_json(&definition.to_string()).is_ok());
+    let connection = Connection::from_json(&definition.to_string()).unwrap();
+    assert_eq!(connection.not_served().count(), 0);
     definition["mappingDefinitions"]["Ditto"] = json!({"mappingEngine": "JavaScript", "options": {}});
-    let report = Connection::from_json(&definition.to_string()).unwrap_err();
-    assert_eq!(report.findings()[0].pointer, "/targets/0/payloadMapping/0");
+    let connection = Connection::from_json(&definition.to_string()).unwrap();
+    assert_eq!(connection.not_served().count(), 1);
 }
 
 #[test]
@@ -267,9 +281,9 @@ fn many_findings_cost_linear_time() {
 #[test]
 fn doubtful_things_are_warned_about() {
     let warned = |text: &str| {
-        Connection::from_json(text).unwrap().warnings().iter().map(|w| w.pointer.clone()).collect::<Vec<_>>()
+        Connection::from_json(text).unwrap().warnings().map(|w| w.pointer.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(warned(&with("/uri", json!("tcp://u:p@kafka:9092"))), ["/specificConfig"]);
+    assert_eq!(warned(&with("/uri", json!("tcp://u:p@kafka:9092"))), ["/specificConfig/saslMechanism"]);
     assert_eq!(warned(&with("/failoverEnabled", json!(false))), ["/failoverEnabled"]);
     assert_eq!(warned(&minimal().to_string()), [""; 0]);
 }
