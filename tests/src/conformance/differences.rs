@@ -32,7 +32,7 @@ struct Class {
 }
 
 /// In the order in which they are applied: a row may be of several.
-const CLASSES: [Class; 12] = [
+const CLASSES: [Class; 16] = [
     Class {
         id: "live-acknowledgement-stays-live",
         file: "protocol",
@@ -197,8 +197,54 @@ const CLASSES: [Class; 12] = [
             }
         },
     },
+    Class {
+        id: "half-credentials-are-refused",
+        file: "connections",
+        applies: |said, expected| {
+            expected["ok"] == true && said.defined().is_some_and(|it| it.has_half_credentials())
+        },
+        change: |said, expected| {
+            put_answer(expected, said.defined().map(|it| it.refused(INVALID_URI, true)));
+        },
+    },
+    Class {
+        id: "port-above-65535-is-refused",
+        file: "connections",
+        applies: |said, expected| {
+            expected["ok"] == true && said.defined().is_some_and(|it| it.has_port_above())
+        },
+        change: |said, expected| {
+            put_answer(expected, said.defined().map(|it| it.refused(INVALID_URI, true)));
+        },
+    },
+    Class {
+        id: "brokers-are-what-is-meant",
+        file: "connections",
+        applies: |said, expected| match said.defined().and_then(|it| it.brokers()) {
+            Some((false, true)) => expected["error"] == INVALID_CONFIGURATION,
+            Some((true, false)) => expected["ok"] == true,
+            _ => false,
+        },
+        change: |said, expected| {
+            let answer = said.defined().map(|it| match it.brokers() {
+                Some((false, true)) => it.accepted(),
+                _ => it.refused(INVALID_CONFIGURATION, false),
+            });
+            put_answer(expected, answer);
+        },
+    },
+    Class {
+        id: "topics-read-back",
+        file: "connections",
+        applies: |said, expected| {
+            (expected["ok"] == true || expected["error"] == "rql.expression.invalid")
+                && said.defined().is_some_and(|it| it.has_topic_to_encode())
+        },
+        change: |said, expected| put_answer(expected, said.defined().map(|it| it.accepted())),
+    },
 ];
 
+const INVALID_URI: &str = "connectivity:connection.uri.invalid";
 const INVALID_CONFIGURATION: &str = "connectivity:connection.configuration.invalid";
 
 /// Puts `ours` where the reference says `theirs`, and only there.
@@ -207,6 +253,13 @@ fn replace(expected: &mut Value, places: &[&str], theirs: &Value, ours: Value) {
         if let Some(said) = expected.pointer_mut(place).filter(|said| **said == *theirs) {
             *said = ours.clone();
         }
+    }
+}
+
+/// Puts another answer in place of the reference's.
+fn put_answer(expected: &mut Value, ours: Option<Value>) {
+    if let Some(ours) = ours {
+        *expected = ours;
     }
 }
 

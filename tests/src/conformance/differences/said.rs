@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::readable::Readable;
+use crate::conformance::defined::Defined;
 
 /// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
 #[derive(Debug, Default)]
@@ -39,6 +40,11 @@ impl Said {
     /// What the row's filter asks, if that is of one property.
     pub(super) fn asked(&self) -> Option<&Asked> {
         self.asked.as_ref()
+    }
+
+    /// What the row's request defines, if it is about a connection.
+    pub(super) fn defined(&self) -> Option<Defined<'_>> {
+        Defined::of(&self.row)
     }
 
     /// What may be read by the row's policy, if it is about one.
