@@ -1,6 +1,7 @@
 //! The program itself: arguments, configuration, exit codes. No broker is needed.
 
 mod service {
+    mod check;
     mod eval;
     mod explain;
     mod stamp;

@@ -47,6 +47,12 @@ pub enum Command {
     /// Takes them through the very steps that the service takes them through, sends nothing, and says at each target what was
     /// decided, by what, and what would help.
     Explain(ExplainArgs),
+    /// Says all that is wrong or doubtful in definitions of connections, without running them.
+    ///
+    /// Exit code 0 if all of them can be used, 78 if one cannot, 69 if one cannot be read.
+    Check(CheckArgs),
+    /// Prints the JSON Schema of definitions of connections.
+    Schema,
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
     /// Prints what a shell needs to complete this command line.
@@ -77,6 +83,17 @@ pub struct StampArgs {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Definitions: a connection each, or the DevOps command around one.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// For people, or a JSON object for each file.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text)]
+    pub format: OutputFormat,
 }
 
 /// Arguments of `lanes`.

@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod app;
+mod check;
 mod cli;
 mod config;
 mod definitions;
@@ -25,7 +26,7 @@ mod telemetry;
 pub use self::{
     app::{App, AppError, Running},
     cli::{
-        AddressArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, ExplainArgs, LanesArgs,
+        AddressArgs, CheckArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, ExplainArgs, LanesArgs,
         LanesCommand, ListArgs, ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs,
         RqlArgs, RunArgs, SeekArgs, StampArgs, TopicArgs, TriedOn,
     },

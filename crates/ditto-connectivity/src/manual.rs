@@ -53,7 +53,7 @@ fn page(command: clap::Command) -> Man {
 }
 
 /// To stdout. Whoever closes it early has seen enough.
-fn print(bytes: &[u8]) -> u8 {
+pub(crate) fn print(bytes: &[u8]) -> u8 {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => exit::OK,

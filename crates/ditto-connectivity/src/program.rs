@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::{eval, exit, lanes, manual, quickstart, run};
+use crate::{check, eval, exit, lanes, manual, quickstart, run};
 
 /// The program: takes its arguments from the process and does what they say.
 pub fn main() -> ExitCode {
@@ -23,6 +23,8 @@ pub fn main() -> ExitCode {
         Command::Lanes(args) => lanes::run(args.command),
         Command::Eval(args) => eval::run(args.command),
         Command::Explain(args) => eval::explain(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Schema => check::schema(),
         Command::Quickstart(args) => quickstart::quickstart(args),
         Command::Completions(args) => manual::completions(args.shell),
         Command::Man(args) => manual::man(&args),
