@@ -24,6 +24,7 @@ pub(crate) enum Origin<'a> {
     Command,
     Post(&'a ConnectionId),
     Put(&'a ConnectionId),
+    DryRun(&'a ConnectionId),
 }
 
 impl<'a> Draft<'a> {
@@ -45,6 +46,11 @@ impl<'a> Draft<'a> {
     /// The body of a PUT to this id. It has the same id or none.
     pub fn of_put(text: &'a str, id: &'a ConnectionId) -> Self {
         Self { text, origin: Origin::Put(id), stored: None, mappers: None }
+    }
+
+    /// The body of a POST that only tries a connection. It has its id, or gets this one; it has its status.
+    pub fn of_dry_run(text: &'a str, id: &'a ConnectionId) -> Self {
+        Self { text, origin: Origin::DryRun(id), stored: None, mappers: None }
     }
 
     /// Where the mask stands for a secret, that of `stored` is kept: what [`Connection::to_json`] has given can be changed

@@ -186,7 +186,8 @@ impl Reader<'_> {
                 return Some(id.clone());
             }
             Origin::Put(id) => {
-                if self.text(root, "id").is_some_and(|text| text != id.as_str()) {
+                let is_null = root.members.get("id").is_some_and(Value::is_null);
+                if is_null || self.text(root, "id").is_some_and(|text| text != id.as_str()) {
                     let reason = format!("the id is not that of the path, `{id}`");
                     self.error(
                         Check::Request,
@@ -198,7 +199,8 @@ impl Reader<'_> {
                 }
                 return Some(id.clone());
             }
-            Origin::File | Origin::Command => {}
+            Origin::DryRun(id) if root.get("id").is_none() => return Some(id.clone()),
+            Origin::File | Origin::Command | Origin::DryRun(_) => {}
         }
         let text = self.required_text(root, "id")?;
         match text.parse() {

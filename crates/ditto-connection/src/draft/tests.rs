@@ -41,6 +41,7 @@ fn the_request_decides_about_the_id() {
     assert_eq!(first(Draft::of_post(&with_id(json!("c")), &c)), ("/id".to_owned(), NOT_SETTABLE));
     assert_eq!(first(Draft::of_post(&with_id(Value::Null), &c)), ("/id".to_owned(), NOT_SETTABLE));
     assert_eq!(first(Draft::of_put(&with_id(json!("d")), &c)), ("/id".to_owned(), NOT_SETTABLE));
+    assert_eq!(first(Draft::of_put(&with_id(Value::Null), &c)), ("/id".to_owned(), NOT_SETTABLE));
     assert_eq!(Draft::of_put(&with_id(json!("c")), &c).read().unwrap().id(), &c);
     assert_eq!(Draft::of_put(&definition().to_string(), &c).read().unwrap().id(), &c);
     assert_eq!(first(Draft::of_command(&definition().to_string())), ("/id".to_owned(), "json.field.missing"));
@@ -53,6 +54,9 @@ fn the_request_decides_about_the_id() {
     let created = Draft::of_post(&without.to_string(), &c).read().unwrap();
     assert_eq!(created.to_json()["connectionStatus"], "unknown");
     assert_eq!(first(Draft::of_put(&without.to_string(), &c)).0, "/connectionStatus");
+    assert_eq!(first(Draft::of_dry_run(&without.to_string(), &c)).0, "/connectionStatus");
+    assert_eq!(Draft::of_dry_run(&with_id(json!("d")), &c).read().unwrap().id(), &id("d"));
+    assert_eq!(Draft::of_dry_run(&definition().to_string(), &c).read().unwrap().id(), &c);
 }
 
 #[test]

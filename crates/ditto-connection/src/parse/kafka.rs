@@ -65,7 +65,10 @@ impl Reader<'_> {
         }
         for entry in entries {
             if !is_broker(entry) {
-                let reason = format!("`{}` is no broker address", shorten(entry));
+                // Somebody may have written credentials there.
+                let shown =
+                    if entry.contains('@') { "an entry".to_owned() } else { format!("`{}`", shorten(entry)) };
+                let reason = format!("{shown} is no broker address");
                 let remedy = "write host:port with a port from 1 to 65535";
                 self.invalid(Check::BootstrapServers, AT, reason, remedy);
             } else if seen.insert(entry) {

@@ -311,15 +311,37 @@ proptest! {
     /// Any member of a good definition replaced by anything: an answer, never a panic, and no secret in it.
     #[test]
     fn mutations_are_answered(
-        pointer in prop::sample::select(vec!["/id", "/uri", "/connectionType", "/specificConfig", "/targets", "/targets/0", "/targets/0/topics",
-            "/targets/0/address", "/targets/0/authorizationContext", "/targets/0/headerMapping", "/ca", "/sources"]),
+        pointer in prop::sample::select(vec!["/id", "/connectionType", "/specificConfig", "/targets", "/targets/0", "/targets/0/topics",
+            "/targets/0/address", "/targets/0/authorizationContext", "/targets/0/headerMapping", "/ca", "/sources", "/x"]),
         value in prop_oneof![Just(Value::Null), Just(json!(5)), Just(json!([])), Just(json!({})), Just(json!([null, 5, {}])), "\\PC{0,12}".prop_map(Value::from)],
+        uri in prop::sample::select(vec!["ssl://user:CANARY@kafka:9092", "ssl://CANARY@kafka:9092", "tcp://:CANARY@kafka:9092", "CANARY",
+            "ssl://user:CANARY@kafka", "http://user:CANARY@kafka:9092", "tcp://user:CANARY%@kafka:9092", "tcp://user:CANARY/x@kafka:9092",
+            "tcp://user:9/CANARY@kafka:9092", "tcp://user:CANARY@@kafka:9092", "tcp://user:CANARY@ka_fka:9092", "tcp://user:CANARY@kafka:9092?x"]),
+        credentials in prop::sample::select(vec![
+            json!({"type": "plain", "username": "u", "password": "CANARY"}), json!({"type": "client-cert", "cert": "c", "key": "CANARY"}),
+            json!({"type": "public-key", "username": "u", "publicKey": "p", "privateKey": "CANARY"}),
+            json!({"type": "public-key", "privateKey": "CANARY"}), json!({"type": "plain", "password": ["CANARY"]}),
+            json!({"type": "oauth-client-credentials", "clientSecret": "CANARY"}), json!({"password": "CANARY"}), json!("CANARY"),
+        ]),
+        tunnel in prop::option::of(Just(json!({"credentials": {"type": "plain", "password": "CANARY"}, "uri": "ssh://u:CANARY@h:1", "enabled": "CANARY"}))),
+        servers in prop::sample::select(vec!["kafka:9092", "user:CANARY@kafka:9092", "tcp://user:CANARY@kafka:9092"]),
     ) {
-        let mut definition: Value = serde_json::from_str(&with("/uri", json!("tcp://user:CANARY@kafka:9092"))).unwrap();
-        *definition.pointer_mut(pointer).unwrap_or(&mut Value::Null) = value;
-        if let Err(report) = Connection::from_json(&definition.to_string()) {
-            prop_assert!(report.has_errors());
-            prop_assert!(!report.to_string().contains("CANARY"));
+        let mut definition = minimal();
+        definition["uri"] = json!(uri);
+        definition["credentials"] = credentials;
+        definition["sshTunnel"] = tunnel.unwrap_or_default();
+        definition["specificConfig"]["bootstrapServers"] = json!(servers);
+        match definition.pointer_mut(pointer) {
+            Some(at) => *at = value,
+            None => definition[pointer.trim_start_matches('/')] = value,
         }
+        let said = match Connection::from_json(&definition.to_string()) {
+            Err(report) => {
+                prop_assert!(report.has_errors());
+                format!("{report} {report:?} {}", report.to_json())
+            }
+            Ok(connection) => format!("{connection:?} {:?} {}", connection.findings(), connection.to_json()),
+        };
+        prop_assert!(!said.contains("CANARY"), "{said}");
     }
 }
