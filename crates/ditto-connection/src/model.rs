@@ -78,7 +78,7 @@ pub struct Target {
 }
 
 /// Headers and their values, in the order of the definition: as they were given, and read.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct HeaderMapping {
     pub(crate) texts: Vec<(String, String)>,
     pub(crate) templates: Vec<(String, Template)>,
@@ -221,6 +221,13 @@ impl std::fmt::Debug for Connection {
             .field("sources", &self.sources)
             .field("targets", &self.targets)
             .finish_non_exhaustive()
+    }
+}
+
+/// The names only: values may be secrets, such as those of `authorization`.
+impl std::fmt::Debug for HeaderMapping {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.texts.iter().map(|(name, _)| name)).finish()
     }
 }
 

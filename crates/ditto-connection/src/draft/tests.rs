@@ -11,6 +11,8 @@ fn definition() -> Value {
         "specificConfig": {"bootstrapServers": "kafka:9093", "saslMechanism": "plain"},
         "targets": [{"address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["integ:reader"]}],
         "credentials": {"type": "plain", "username": "u", "password": "CANARY-2"},
+        "sources": [{"addresses": ["in"], "authorizationContext": ["a:b"], "headerMapping": {"h": "SHOWN"},
+            "replyTarget": {"address": "r", "headerMapping": {"h": "SHOWN"}}}],
     })
 }
 
@@ -68,6 +70,8 @@ fn answers_have_no_secret_and_can_be_brought_back() {
     for text in [answer.to_string(), format!("{stored:?}")] {
         assert!(!text.contains("CANARY"), "{text}");
     }
+    // Answers have header mappings, logs do not: they may hold a token.
+    assert!(answer.to_string().contains("SHOWN") && !format!("{stored:?}").contains("SHOWN"), "{stored:?}");
     answer["uri"] = json!("ssl://other:*****@elsewhere:9094");
     let text = answer.to_string();
     let changed = Draft::of_put(&text, stored.id()).with_secrets_of(&stored).read().unwrap();
