@@ -21,6 +21,7 @@ mod report;
 mod run;
 mod stamp;
 mod status;
+mod store;
 mod telemetry;
 
 pub use self::{
@@ -41,5 +42,9 @@ pub use self::{
     publish::KafkaLeaf,
     report::{Report, Totals},
     status::{Standing, Status, Word},
+    store::{
+        ConnectionStore, DirectoryStore, EmbeddedStore, KeyError, Loaded, Record, StoreError, StoreErrorKind,
+        StoreKey, StoreKeys, Unreadable,
+    },
     telemetry::{LogConfig, LogFormat},
 };

@@ -1,0 +1,116 @@
+//! Where connections are kept over a restart (reliability.md §5).
+//!
+//! Everything here blocks; whoever has a runtime calls it from a thread that may.
+
+mod directory;
+mod embedded;
+mod sealed;
+
+use std::time::SystemTime;
+
+use ditto_connection::Connection;
+use ditto_protocol::ConnectionId;
+
+pub use self::{
+    directory::DirectoryStore,
+    embedded::EmbeddedStore,
+    sealed::{KeyError, StoreKey, StoreKeys},
+};
+
+/// Where connections are kept. Changes of one connection come one after the other: order is the business of whoever
+/// changes.
+pub trait ConnectionStore: Send + Sync {
+    /// All that is kept. What cannot be read is told and does not keep the others from being read.
+    ///
+    /// # Errors
+    /// Nothing can be read.
+    fn load(&self) -> Result<Loaded, StoreError>;
+
+    /// Keeps a connection in place of the one with its id. When it returns, a crash does not undo it.
+    ///
+    /// # Errors
+    /// It is not kept; what was kept before still is.
+    fn put(&self, record: &Record) -> Result<(), StoreError>;
+
+    /// Forgets a connection; whether it was there. When it returns, a crash does not undo it.
+    ///
+    /// # Errors
+    /// It is still kept.
+    fn delete(&self, id: &ConnectionId) -> Result<bool, StoreError>;
+}
+
+/// A connection as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The connection, with its secrets.
+    pub connection: Connection,
+    /// How often it was changed; from 1.
+    pub revision: u64,
+    /// When it was created.
+    pub created: SystemTime,
+    /// When it was changed last.
+    pub modified: SystemTime,
+}
+
+/// What a store has.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Connections, by id or by the name of their file.
+    pub records: Vec<Record>,
+    /// What is none, or none any more.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Something that is kept and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Id of the connection, or its file.
+    pub name: String,
+    /// Why, without a secret.
+    pub reason: String,
+}
+
+/// Why a store did not do what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    what: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What a failure of a store means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// It is not there, or has no room; it may be again.
+    Unavailable,
+    /// Others may read or write it: its secrets are none.
+    Permissions,
+    /// It was written by a version that this one does not know.
+    Format,
+    /// It cannot be changed.
+    ReadOnly,
+}
+
+impl StoreError {
+    fn new(kind: StoreErrorKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), source: None }
+    }
+
+    fn unavailable(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { source: Some(source.into()), ..Self::new(StoreErrorKind::Unavailable, what) }
+    }
+
+    /// What it means.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+#[cfg(test)]
+mod tests;
