@@ -367,6 +367,62 @@ fn a_class_names_readers_that_nobody_has_seen() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Definitions that are not among the vectors, with what the reference answers to them.
+#[test]
+fn a_class_names_definitions_that_nobody_has_seen() -> anyhow::Result<()> {
+    let driver = conformance::driver("connections").context("connections is driven")?;
+    let differences = conformance::Differences::of_project()?;
+    let verdict = |row: &Value| {
+        conformance::check(
+            "connections",
+            driver,
+            &Row { id: "x".to_owned(), json: row.clone() },
+            &differences,
+        )
+    };
+    let accepted = json!({ "ok": true, "http_status": 200, "inner_status": 201, "normalized": {} });
+    let refused = |code: &str| json!({ "ok": false, "http_status": 200, "inner_status": 400, "error": code });
+    let invalid = "connectivity:connection.configuration.invalid";
+    let events = "_/_/things/twin/events";
+    for (uri, servers, topic, theirs, is_ours_ok) in [
+        ("tcp://:@h:1", "h:1", events, &accepted, false),
+        ("ssl://user:@h:1/x", "h:1", events, &accepted, false),
+        ("tcp://u:1/secret@h:1", "h:1", events, &accepted, false),
+        ("tcp://u:p@h:70000", "h:1", events, &accepted, false),
+        ("tcp://h:1", "h:60001 , i.j:1", events, &refused(invalid), true),
+        ("tcp://h:1", "h:1, ,", events, &refused(invalid), true),
+        ("tcp://h:1", "h:00", events, &accepted, false),
+        ("tcp://h:1", "h:1i:2", events, &accepted, false),
+        (
+            "tcp://h:1",
+            "h:1",
+            "_/_/things/live/events?extraFields=attributes/a&filter=eq(attributes/b,%22%2B%25%22)&x=1",
+            &accepted,
+            true,
+        ),
+        (
+            "tcp://h:1",
+            "h:1",
+            "_/_/things/twin/events?namespaces=n&filter=eq(attributes/b,%22a%26b=c%22)",
+            &refused("rql.expression.invalid"),
+            true,
+        ),
+    ] {
+        let body = json!({
+            "id": "c", "name": "n", "connectionType": "kafka", "connectionStatus": "closed", "uri": uri,
+            "specificConfig": { "bootstrapServers": servers },
+            "targets": [{ "address": "t", "topics": [topic], "authorizationContext": ["a:b"] }],
+        });
+        let mut row = json!({ "request": { "via": "piggyback-create", "body": body }, "expect": theirs });
+        assert_eq!(verdict(&row), Verdict::KnownDifference, "{row}");
+        assert_eq!((driver.run)(&row)["ok"], is_ours_ok, "{row}");
+        // Whatever else is wrong with it is found all the same.
+        row["request"]["body"]["clientCount"] = json!("1");
+        assert!(matches!(verdict(&row), Verdict::Failed(_)), "{row}");
+    }
+    Ok(())
+}
+
 /// Our answer to `message`, made that of the reference by `change`, is a known difference; one that is changed anywhere
 /// else is none.
 #[track_caller]
