@@ -260,7 +260,7 @@ fn a_deletion_is_judged_by_the_last_policy() {
 fn what_was_last_known_of_a_thing_goes_with_its_deletion() {
     let mut bench = Bench::new(true);
     let deleted = event("deleted", "/", 3, None);
-    let mut ask = |bench: &mut Bench, signal: &Signal| {
+    let ask = |bench: &mut Bench, signal: &Signal| {
         let asker = Asker { lane: bench.lane, thing: "acme:t", now: bench.now, clock: bench.clock };
         let first = bench.knowledge.thing(signal, &asker);
         bench.answer();
