@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 
 use crate::position::Position;
 
+/// Findings that an answer has at most; one definition may have as many as it has bytes.
+const MAX_ANSWERED: usize = 100;
+
 /// What was found in a definition: errors refuse it, everything else does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidationReport {
@@ -142,7 +145,7 @@ impl ValidationReport {
     }
 
     /// The error object of the HTTP API (connection-model.md §2): the first error as the reference says it, and under
-    /// `findings`, which the reference does not have, all. `null` without an error.
+    /// `findings`, which the reference does not have, all of them up to 100. `null` without an error.
     pub fn to_json(&self) -> Value {
         let Some(first) = self.first_error() else { return Value::Null };
         json!({
@@ -150,7 +153,7 @@ impl ValidationReport {
             "error": first.code,
             "message": format!("{} at {}", first.reason, first.place()),
             "description": first.remedy,
-            "findings": self.findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
+            "findings": self.findings.iter().take(MAX_ANSWERED).map(Finding::to_json).collect::<Vec<_>>(),
         })
     }
 }

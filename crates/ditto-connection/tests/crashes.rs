@@ -26,8 +26,8 @@ fn no_known_input_breaks_a_law() {
 static DEFINITIONS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let rows = include_str!("../../../tests/vectors/connections.ndjson").lines();
     let bodies = rows.filter_map(|row| {
-        let mut row: Value = serde_json::from_str(row).unwrap();
-        let mut body = row["request"]["body"].take();
+        let row: Value = serde_json::from_str(row).ok()?;
+        let mut body = row.pointer("/request/body")?.clone();
         body.as_object_mut()?.entry("id").or_insert(json!("c"));
         // Long names break no law, and take their time.
         (body.to_string().len() < 5_000).then_some(body)

@@ -20,6 +20,7 @@ mod intake;
 mod lane;
 mod leaf;
 mod map;
+#[cfg(any(test, feature = "test-util"))]
 mod memory;
 mod outcome;
 #[cfg(any(test, feature = "test-util"))]
@@ -34,6 +35,8 @@ mod target;
 mod topics;
 mod waiting;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use self::memory::MemoryDirectory;
 #[cfg(any(test, feature = "test-util"))]
 pub use self::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
 pub use self::{
@@ -52,7 +55,6 @@ pub use self::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
         Token, Topic, Undelivered, Written,
     },
-    memory::MemoryDirectory,
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,

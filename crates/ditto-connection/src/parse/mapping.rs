@@ -12,6 +12,9 @@ use crate::report::Check;
 /// Payload mappers that a source may have, or a target (connection-model.md §10).
 const MAX_MAPPERS: usize = 10;
 
+/// Definitions that a misspelt name is compared with.
+const MAX_LIKENED: usize = 20;
+
 /// Bytes that a script may have (connection-model.md §10).
 const MAX_SCRIPT: usize = 50_000;
 
@@ -74,7 +77,10 @@ impl Reader<'_> {
             self.invalid(Check::MapperLimits, &at, reason, "use fewer");
         }
         for (pointer, name) in &named {
-            self.mapper(pointer, name, around);
+            // Names are compared with definitions: that of a definition which is refused anyway has an end.
+            if !(self.is_told_enough() && self.report.has_errors()) {
+                self.mapper(pointer, name, around);
+            }
         }
         let mappers: Vec<String> = named.into_iter().map(|(_, name)| name).collect();
         let is_defined = around.definitions.iter().any(|it| it.id == "Ditto");
@@ -90,7 +96,7 @@ impl Reader<'_> {
             let is_plain = members::plain_mappers().any(|plain| plain == name);
             if !is_plain && !self.is_definition_refused(name) {
                 let mut known: Vec<&str> = members::plain_mappers().collect();
-                known.extend(around.definitions.iter().map(|it| it.id.as_str()));
+                known.extend(around.definitions.iter().map(|it| it.id.as_str()).take(MAX_LIKENED));
                 let remedy = match (BuiltInMapper::find(name), nearest(name, known)) {
                     (Some(_), _) => format!("it needs options: define it in `mappingDefinitions`, as {name}"),
                     (None, Some(nearest)) => format!("did you mean `{nearest}`?"),

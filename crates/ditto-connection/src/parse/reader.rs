@@ -15,7 +15,8 @@ pub(super) const CONFIGURATION_INVALID: &str = "connectivity:connection.configur
 pub(super) const URI_INVALID: &str = "connectivity:connection.uri.invalid";
 const FIELD_MISSING: &str = "json.field.missing";
 
-/// Findings that are told with their position: each is looked for in the whole text.
+/// Findings that are told with their position, since each is looked for in the whole text. What refuses nothing is not told
+/// any more behind so many.
 const MAX_LOCATED: usize = 100;
 
 /// A definition being read.
@@ -57,11 +58,18 @@ impl Reader<'_> {
         reason: String,
         remedy: &str,
     ) {
+        if severity == Severity::Note && self.is_told_enough() {
+            return;
+        }
         let pointer = format!("{}{pointer}", self.base);
-        let is_located = self.report.findings().len() < MAX_LOCATED;
+        let is_located = !self.is_told_enough();
         let position = is_located.then(|| locate(self.draft.text, &pointer));
         let remedy = remedy.to_owned();
         self.report.push(Finding { severity, check, pointer, position, code, reason, remedy, excerpt: None });
+    }
+
+    pub(super) fn is_told_enough(&self) -> bool {
+        self.report.findings().len() >= MAX_LOCATED
     }
 
     pub(super) fn error(
@@ -97,6 +105,9 @@ impl Reader<'_> {
     /// Members that are none are dropped; whoever misspelt one is told.
     pub(super) fn known(&mut self, object: &Object<'_>, table: &'static members::Object) {
         for name in object.members.keys().filter(|name| !table.names().any(|known| known == name.as_str())) {
+            if self.is_told_enough() {
+                return;
+            }
             let near = nearest(name, table.names());
             if table.is_open && near.is_none() {
                 continue;

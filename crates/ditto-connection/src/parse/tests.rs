@@ -270,6 +270,20 @@ fn many_findings_cost_linear_time() {
     let start = std::time::Instant::now();
     let report = Connection::from_json(&with("/targets/0/topics", json!(vec![5; 1 << 18]))).unwrap_err();
     assert_eq!(report.findings().len(), 1 << 18);
+    assert_eq!(report.to_json()["findings"].as_array().map(Vec::len), Some(100));
+    let unknown: serde_json::Map<_, _> = (0..1 << 17).map(|n| (format!("x{n}"), json!(n))).collect();
+    let report = Connection::from_json(&Value::from(unknown).to_string()).unwrap_err();
+    assert!(report.findings().len() < 200);
+    let dropped = Connection::from_json(&with("/tags", json!(vec![5; 1 << 18]))).unwrap();
+    assert_eq!(dropped.findings().len(), 100);
+    let mut mappers = minimal();
+    let definition = json!({"mappingEngine": "Ditto", "options": {}});
+    for n in 0..8_000 {
+        mappers["mappingDefinitions"][format!("m{n}")] = definition.clone();
+    }
+    let target = json!({"address": "t", "authorizationContext": ["a"], "payloadMapping": (0..10).map(|n| format!("n{n}")).collect::<Vec<_>>()});
+    mappers["targets"] = json!(vec![target; 8_000]);
+    assert!(Connection::from_json(&mappers.to_string()).unwrap_err().findings().len() > 100);
     let text = (0..1 << 16).map(|n| format!("&{n}=")).collect::<String>();
     let _ = Connection::from_json(&with(
         "/targets/0/topics",
