@@ -1,7 +1,5 @@
 //! Inputs that were dangerous once, each against every law.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test: a panic is its answer")]
-
 mod laws;
 
 use std::sync::LazyLock;

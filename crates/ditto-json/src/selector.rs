@@ -67,6 +67,29 @@ impl FieldSelector {
         &self.pointers
     }
 
+    /// Reads a selector for objects that are no things: any field may be selected.
+    ///
+    /// # Errors
+    /// Parentheses without partner, or a pointer that is none.
+    pub fn of_object(text: &str) -> Result<Self, SelectorError> {
+        Self::read(text, |_| Ok(()))
+    }
+
+    fn read(
+        text: &str,
+        check: impl FnOnce(&str) -> Result<(), SelectorError>,
+    ) -> Result<Self, SelectorError> {
+        if text.contains('(') && text.matches('(').count() != text.matches(')').count() {
+            return Err(SelectorError { kind: SelectorErrorKind::Unbalanced, at: text.len() });
+        }
+        let mut pointers = Vec::new();
+        expand(text, 0, 0, &JsonPointer::root(), &mut pointers)?;
+        check(text)?;
+        let mut known = HashSet::with_capacity(pointers.len());
+        pointers.retain(|pointer| known.insert(pointer.clone()));
+        Ok(Self { text: text.to_owned(), pointers })
+    }
+
     /// The selected fields that exist, in their places. `*` is a member name like any other.
     pub fn select(&self, value: &Value) -> Value {
         let mut selected = Value::Object(Map::new());
@@ -83,25 +106,24 @@ impl FromStr for FieldSelector {
     type Err = SelectorError;
 
     fn from_str(text: &str) -> Result<Self, SelectorError> {
-        if text.contains('(') && text.matches('(').count() != text.matches(')').count() {
-            return Err(SelectorError { kind: SelectorErrorKind::Unbalanced, at: text.len() });
-        }
-        let mut pointers = Vec::new();
-        expand(text, 0, 0, &JsonPointer::root(), &mut pointers)?;
-        // The reference judges a text with placeholders only after they are resolved.
-        if !has_placeholder(text) {
-            let mut at = 0;
-            for field in text.split(',') {
-                if !is_field(field) {
-                    return Err(SelectorError { kind: SelectorErrorKind::NotAField(field.to_owned()), at });
-                }
-                at += field.len() + 1;
-            }
-        }
-        let mut known = HashSet::with_capacity(pointers.len());
-        pointers.retain(|pointer| known.insert(pointer.clone()));
-        Ok(Self { text: text.to_owned(), pointers })
+        Self::read(text, check_fields)
     }
+}
+
+/// That each part between commas is a field of a thing. The reference judges a text with placeholders only after they
+/// are resolved.
+fn check_fields(text: &str) -> Result<(), SelectorError> {
+    if has_placeholder(text) {
+        return Ok(());
+    }
+    let mut at = 0;
+    for field in text.split(',') {
+        if !is_field(field) {
+            return Err(SelectorError { kind: SelectorErrorKind::NotAField(field.to_owned()), at });
+        }
+        at += field.len() + 1;
+    }
+    Ok(())
 }
 
 impl fmt::Display for FieldSelector {
@@ -237,6 +259,14 @@ mod tests {
         check("foo//", Err(("json.pointer.invalid", 0)));
         check("{{ thing:id", Err(("things:field.selection.invalid", 0)));
         check("attributes/(a)", Ok(&["/attributes/a"]));
+    }
+
+    #[test]
+    fn objects_have_any_fields() {
+        let selector = FieldSelector::of_object("_deleted,own(a,b)").unwrap();
+        let pointers: Vec<_> = selector.pointers().iter().map(ToString::to_string).collect();
+        assert_eq!(pointers, ["/_deleted", "/own/a", "/own/b"]);
+        assert_eq!(FieldSelector::of_object("own(").map_err(|error| error.at()), Err(4));
     }
 
     #[test]

@@ -88,6 +88,18 @@ codes! {
     ACK_LABEL_INVALID = "acknowledgement:label.invalid", 400;
     /// A label that only Ditto itself acknowledges.
     ACK_LABEL_FORBIDDEN = "acknowledgement:ditto.acklabel.forbidden", 400;
+    /// A payload mapper could not map a message.
+    MESSAGE_MAPPING_FAILED = "connectivity:message.mapping.failed", 400;
+    /// A definition that does not do.
+    CONFIGURATION_INVALID = "connectivity:connection.configuration.invalid", 400;
+    /// The value of a message is not of its content type.
+    MESSAGE_FORMAT_INVALID = "messages:messageformat.invalid", 400;
+    /// A placeholder has no value, or there is none of that name.
+    PLACEHOLDER_UNRESOLVED = "placeholder:unresolved", 400;
+    /// Headers that take too much room.
+    HEADERS_TOO_LARGE = "headers.too.large", 431;
+    /// A new thing with a policy of its own and one to copy.
+    POLICIES_CONFLICTING = "things:policy.conflicting", 400;
     /// A merge with another content type.
     MEDIA_TYPE_UNSUPPORTED = "mediatype.unsupported", 415;
     /// The message is larger than the configured limit (our own limit).

@@ -349,6 +349,18 @@ impl Headers {
         })
     }
 
+    /// Appends all of them as a JSON object, each value with the type that its definition gives it, internal ones too.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (n, header) in self.iter().enumerate() {
+            if n > 0 {
+                out.push(b',');
+            }
+            header.write(out);
+        }
+        out.push(b'}');
+    }
+
     /// `correlation-id`.
     pub fn correlation_id(&self) -> Option<Header<'_>> {
         self.known(const { KnownHeader::named("correlation-id") })

@@ -140,45 +140,30 @@ impl Signal {
         Self::decode_with(text, limits, false)
     }
 
+    /// The topic of a text that reads as a message, whether or not there is a signal of it. Internal headers do not count.
+    ///
+    /// # Errors
+    /// As [`Self::decode_untrusted`], as far as it is not about what kind of signal it is.
+    pub fn read_topic(text: Bytes, limits: &Limits) -> Result<String, ProtocolError> {
+        let text = checked_text(text, limits)?;
+        Read::of(&text, limits, false).map(|read| read.topic.into_owned())
+    }
+
     fn decode_with(text: Bytes, limits: &Limits, keeps_internal: bool) -> Result<Self, ProtocolError> {
-        // Offsets into it have 32 bits.
-        if text.len() > limits.max_bytes.min(u32::MAX as usize) {
-            return Err(ProtocolError::new(
-                ErrorCode::MESSAGE_TOO_LARGE,
-                format!("the message has {} bytes, more than {}", text.len(), limits.max_bytes),
-            ));
-        }
-        let text = ByteString::try_from(text).map_err(|error| {
-            ProtocolError::new(ErrorCode::MESSAGE_NOT_UTF8, format!("the message is not utf-8: {error}"))
-        })?;
-        let mut envelope = Envelope::scan(&text, limits.max_depth)?;
-        let missing =
-            |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
-        let headers = match envelope.headers.take() {
-            Some(raw) => Headers::of_envelope(&text, raw, keeps_internal)?,
-            None => Headers::default(),
-        };
-        let topic_text = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
-        let topic = TopicPath::parse(&topic_text)?;
-        let path_text = string("path", envelope.path.ok_or_else(|| missing("path"))?)?;
-        let extra = envelope.extra.map(|raw| object("extra", raw)).transpose()?;
-        let status = status_of(&envelope)?;
-        let timestamp = envelope.timestamp.map(|raw| string("timestamp", raw)).transpose()?;
-        if let Some(timestamp) = &timestamp
-            && !is_instant(timestamp)
-        {
-            return Err(ProtocolError::new(
-                ErrorCode::JSON_INVALID,
-                format!(
-                    "member `timestamp` is no instant such as 2024-05-06T07:08:09Z: `{}`",
-                    shorten(timestamp)
-                ),
-            ));
-        }
-        envelope.metadata.map(|raw| object("metadata", raw)).transpose()?;
-        let fields = envelope.fields.map(|raw| string("fields", raw)).transpose()?;
-        fields.as_deref().map(canonical_fields).transpose()?;
-        let revision = envelope.revision.map(|raw| integer("revision", raw)).transpose()?;
+        let text = checked_text(text, limits)?;
+        let Read {
+            mut envelope,
+            headers,
+            topic: topic_text,
+            parts,
+            path: path_text,
+            extra,
+            status,
+            timestamp,
+            fields,
+            revision,
+        } = Read::of(&text, limits, keeps_internal)?;
+        let topic = parts.of(&topic_text);
         let kind = Kind::find(&topic, &topic_text, &path_text, status)?;
         // The value stands that deep in its thing.
         if matches!(kind.subject, Subject::Thing(_)) && path_text.matches('/').count() > limits.max_depth {
@@ -213,7 +198,7 @@ impl Signal {
             timestamp: piece(timestamp),
             fields: piece(fields),
             path: Piece::in_text(&text, path_text),
-            parts: TopicParts::new(&topic_text, &topic),
+            parts,
             topic: Piece::in_text(&text, topic_text),
             status,
             revision,
@@ -436,6 +421,67 @@ impl Signal {
             _ => None,
         }
     }
+}
+
+/// What a message says before it is asked which signal it is: the reference's adaptable.
+struct Read<'t> {
+    envelope: Envelope<'t>,
+    headers: Headers,
+    topic: Cow<'t, str>,
+    parts: TopicParts,
+    path: Cow<'t, str>,
+    extra: Option<&'t str>,
+    status: Option<u16>,
+    timestamp: Option<Cow<'t, str>>,
+    fields: Option<Cow<'t, str>>,
+    revision: Option<i64>,
+}
+
+impl<'t> Read<'t> {
+    fn of(text: &'t ByteString, limits: &Limits, keeps_internal: bool) -> Result<Self, ProtocolError> {
+        let mut envelope = Envelope::scan(text, limits.max_depth)?;
+        let missing =
+            |name| ProtocolError::new(ErrorCode::JSON_FIELD_MISSING, format!("member `{name}` is missing"));
+        let headers = match envelope.headers.take() {
+            Some(raw) => Headers::of_envelope(text, raw, keeps_internal)?,
+            None => Headers::default(),
+        };
+        let topic = string("topic", envelope.topic.ok_or_else(|| missing("topic"))?)?;
+        let parts = TopicParts::new(&topic, &TopicPath::parse(&topic)?);
+        let path = string("path", envelope.path.ok_or_else(|| missing("path"))?)?;
+        let extra = envelope.extra.map(|raw| object("extra", raw)).transpose()?;
+        let status = status_of(&envelope)?;
+        let timestamp = envelope.timestamp.map(|raw| string("timestamp", raw)).transpose()?;
+        if let Some(timestamp) = &timestamp
+            && !is_instant(timestamp)
+        {
+            return Err(ProtocolError::new(
+                ErrorCode::JSON_INVALID,
+                format!(
+                    "member `timestamp` is no instant such as 2024-05-06T07:08:09Z: `{}`",
+                    shorten(timestamp)
+                ),
+            ));
+        }
+        envelope.metadata.map(|raw| object("metadata", raw)).transpose()?;
+        let fields = envelope.fields.map(|raw| string("fields", raw)).transpose()?;
+        fields.as_deref().map(canonical_fields).transpose()?;
+        let revision = envelope.revision.map(|raw| integer("revision", raw)).transpose()?;
+        Ok(Self { envelope, headers, topic, parts, path, extra, status, timestamp, fields, revision })
+    }
+}
+
+fn checked_text(text: Bytes, limits: &Limits) -> Result<ByteString, ProtocolError> {
+    // Offsets into it have 32 bits.
+    if text.len() > limits.max_bytes.min(u32::MAX as usize) {
+        return Err(ProtocolError::new(
+            ErrorCode::MESSAGE_TOO_LARGE,
+            format!("the message has {} bytes, more than {}", text.len(), limits.max_bytes),
+        ));
+    }
+    ByteString::try_from(text).map_err(|error| {
+        ProtocolError::new(ErrorCode::MESSAGE_NOT_UTF8, format!("the message is not utf-8: {error}"))
+    })
 }
 
 /// A path with a leading and without a trailing slash.

@@ -219,7 +219,10 @@ impl Signal {
             self.write_message_headers(message, out, begin);
         } else if self.has_typed_value() && self.headers().content_type().is_none() {
             begin(out, "content-type");
-            out.extend_from_slice(b"\"application/json\"");
+            let is_patch = self.topic_path().action == Some(Action::Merged);
+            let json: &[u8] =
+                if is_patch { b"\"application/merge-patch+json\"" } else { b"\"application/json\"" };
+            out.extend_from_slice(json);
         }
     }
 
@@ -280,28 +283,35 @@ impl Signal {
     }
 
     fn write_value(&self, out: &mut Vec<u8>) {
-        if let Some(completed) = self.completed_value() {
+        if let Some(value) = self.written_value() {
             out.extend_from_slice(b",\"value\":");
-            out.extend_from_slice(completed.to_string().as_bytes());
-            return;
+            out.extend_from_slice(value.as_bytes());
         }
-        let Some(raw) = self.value() else { return };
-        out.extend_from_slice(b",\"value\":");
+    }
+
+    /// The JSON text of the value as it is written: with what its kind must have, and the payload of a message as its
+    /// content type says.
+    pub fn written_value(&self) -> Option<Cow<'_, str>> {
+        if let Some(completed) = self.completed_value() {
+            return Some(completed.to_string().into());
+        }
+        let raw = self.value()?;
         if !self.is_message() {
-            out.extend_from_slice(raw.as_bytes());
-            return;
+            return Some(raw.into());
         }
-        let content_type = self.headers().content_type();
-        match PayloadKind::of(content_type.as_deref()) {
-            PayloadKind::Json => out.extend_from_slice(raw.as_bytes()),
-            PayloadKind::Text if JsonKind::of(raw) == JsonKind::String => {
-                out.extend_from_slice(raw.as_bytes())
-            }
-            PayloadKind::Text => write_string(out, raw),
+        let quoted = |text: &str| {
+            let mut out = Vec::with_capacity(text.len() + 2);
+            write_string(&mut out, text);
+            String::from_utf8(out).ok().map(Cow::Owned)
+        };
+        match PayloadKind::of(self.headers().content_type().as_deref()) {
+            PayloadKind::Json => Some(raw.into()),
+            PayloadKind::Text if JsonKind::of(raw) == JsonKind::String => Some(raw.into()),
+            PayloadKind::Text => quoted(raw),
             PayloadKind::Bytes => {
                 let text = decode_string(raw).unwrap_or(raw.into());
                 let bytes = LENIENT.decode(text.as_bytes()).unwrap_or_else(|_| text.as_bytes().to_vec());
-                write_string(out, &STANDARD.encode(bytes));
+                quoted(&STANDARD.encode(bytes))
             }
         }
     }
@@ -462,6 +472,21 @@ mod tests {
         }
         // Twin with 3 of the headers, live with 4, each with the first of the others.
         assert_eq!(copied, 7);
+    }
+
+    #[test]
+    fn a_value_without_content_type_gets_one() {
+        for (action, content_type) in
+            [("modified", "application/json"), ("merged", "application/merge-patch+json")]
+        {
+            let message = json!({"topic": format!("a/b/things/twin/events/{action}"), "path": "/attributes/x",
+                "value": 1, "revision": 1});
+            let signal = Signal::decode(message.to_string().into(), &Limits::default()).unwrap();
+            let mut out = Vec::new();
+            signal.write(&Written::default(), &mut out);
+            let written: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(written["headers"]["content-type"], content_type);
+        }
     }
 
     #[test]

@@ -61,6 +61,9 @@ fn values(at: &str, expected: &Value, answer: &Value, findings: &mut Vec<String>
         {
             return errors(at, expected, answer, findings);
         }
+        (Value::Object(expected), Value::Object(answer)) if is_error_form(at, expected) => {
+            return error_form(at, expected, answer, findings);
+        }
         (Value::Object(expected), Value::Object(answer)) => return objects(at, expected, answer, findings),
         (Value::Array(expected), Value::Array(answer)) => {
             if expected.len() != answer.len() {
@@ -75,8 +78,10 @@ fn values(at: &str, expected: &Value, answer: &Value, findings: &mut Vec<String>
             }
             return;
         }
+        // Only classes say so, of what a script computes.
+        (Value::String(expected), _) if expected == "<value>" => true,
         (Value::Number(expected), Value::Number(answer)) => numbers_equal(expected, answer),
-        (Value::String(expected), Value::String(answer)) if expected == "<text>" => !answer.is_empty(),
+        (Value::String(expected), Value::String(answer)) => texts_equal(at, expected, answer),
         (expected, answer) => expected == answer,
     };
     if !equal {
@@ -125,6 +130,77 @@ fn errors(at: &str, expected: &Map<String, Value>, answer: &Map<String, Value>, 
     objects(at, &others(expected), &others(answer), findings);
 }
 
+/// Errors of mappers and of definitions stand there without a wrapping.
+fn is_error_form(at: &str, expected: &Map<String, Value>) -> bool {
+    let is_place = |name: &str| at.ends_with(name);
+    is_place("/configError")
+        || is_place("/mapperThrows")
+        || at.contains("/outcomes/") && expected.get("outcome") == Some(&Value::from("error"))
+}
+
+/// Code and status are compared, texts only for being there: ours has one even where the reference has none. An `exception`
+/// is where the reference breaks (rule 3).
+fn error_form(
+    at: &str,
+    expected: &Map<String, Value>,
+    answer: &Map<String, Value>,
+    findings: &mut Vec<String>,
+) {
+    let is_text = |value: Option<&Value>| value.and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if !is_text(answer.get("message")) {
+        findings.push(format!("{at}/message: a text expected, {:?} answered", answer.get("message")));
+    }
+    if answer.contains_key("description") != is_text(answer.get("description"))
+        || expected.contains_key("description") && !answer.contains_key("description")
+    {
+        findings.push(format!("{at}/description: a text expected, {:?} answered", answer.get("description")));
+    }
+    if expected.contains_key("exception") {
+        let is_proper = is_text(answer.get("error"))
+            && matches!(answer.get("status").and_then(Value::as_u64), Some(400..=499));
+        if !is_proper {
+            findings.push(format!("{at}: a proper 4xx error expected, {answer:?} answered"));
+        }
+        return;
+    }
+    let others = |form: &Map<String, Value>| {
+        let mut form = form.clone();
+        form.retain(|name, _| !["message", "description"].contains(&name.as_str()));
+        form
+    };
+    objects(at, &others(expected), &others(answer), findings);
+}
+
+/// `<text>` stands for any text, `<now>` for an instant and `<uuid>`, also as a part of a text, for a UUID. What the
+/// reference holds as a set has no order in a header.
+fn texts_equal(at: &str, expected: &str, answer: &str) -> bool {
+    const SETS: [&str; 2] = ["/dittoHeaders/requested-acks", "/dittoHeaders/ditto-expected-response-types"];
+    match expected {
+        "<text>" => !answer.is_empty(),
+        "<now>" => answer.parse::<jiff::Timestamp>().is_ok() && answer.ends_with('Z'),
+        _ if SETS.iter().any(|set| at.ends_with(set)) => {
+            let sorted = |text: &str| {
+                let mut labels: Vec<String> = serde_json::from_str(text).ok()?;
+                labels.sort();
+                Some(labels)
+            };
+            sorted(expected).is_some() && sorted(expected) == sorted(answer)
+        }
+        _ => match expected.split_once("<uuid>") {
+            Some((before, after)) => {
+                answer.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).is_some_and(is_uuid)
+            }
+            None => expected == answer,
+        },
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn numbers_equal(expected: &serde_json::Number, answer: &serde_json::Number) -> bool {
     match (expected.as_i128(), answer.as_i128()) {
         (Some(expected), Some(answer)) => expected == answer,
@@ -156,6 +232,39 @@ mod tests {
         check(json!({"class": "X"}), json!({}), 0);
         check(json!({"n": 9007199254740993_i64}), json!({"n": 9007199254740992_i64}), 1);
         check(json!({"t": "<text>"}), json!({"t": ""}), 1);
+    }
+
+    #[test]
+    fn placeholders_stand_for_their_kind_only() {
+        check(json!({"t": "<uuid>-x"}), json!({"t": "123e4567-e89b-42d3-a456-426614174000-x"}), 0);
+        check(json!({"t": "<uuid>-x"}), json!({"t": "123e4567-e89b-42d3-a456-426614174000"}), 1);
+        check(json!({"t": "<uuid>"}), json!({"t": "x"}), 1);
+        check(json!({"t": "<now>"}), json!({"t": "2026-01-02T03:04:05.1Z"}), 0);
+        check(json!({"t": "<now>"}), json!({"t": "now"}), 1);
+        let acks = |text: &str| json!({"dittoHeaders": {"requested-acks": text}});
+        check(acks(r#"["b","a"]"#), acks(r#"["a","b"]"#), 0);
+        check(acks(r#"["b"]"#), acks(r#"["a","b"]"#), 1);
+    }
+
+    #[test]
+    fn errors_without_wrapping() {
+        let outcome = |form: Value| json!({"outcomes": [form]});
+        let ours = |code: &str, status: u16| {
+            outcome(
+                json!({"outcome": "error", "error": code, "status": status, "message": "m", "description": "d",
+                "topicPath": null}),
+            )
+        };
+        let theirs = outcome(
+            json!({"outcome": "error", "error": "a:b", "status": 400, "message": null, "topicPath": null}),
+        );
+        check(theirs.clone(), ours("a:b", 400), 0);
+        check(theirs.clone(), ours("a:c", 400), 1);
+        check(theirs, ours("a:b", 422), 1);
+        let broken = json!({"mapperThrows": {"exception": "java.lang.X", "message": "<text>"}});
+        check(broken.clone(), json!({"mapperThrows": {"error": "a:b", "status": 400, "message": "m"}}), 0);
+        check(broken.clone(), json!({"mapperThrows": {"error": "a:b", "status": 500, "message": "m"}}), 1);
+        check(broken, json!({"mapperOutput": []}), 2);
     }
 
     #[test]

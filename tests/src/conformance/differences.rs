@@ -1,8 +1,10 @@
 //! Where we answer otherwise than the reference, on purpose: tests/vectors/differences.toml and the code of its classes.
 
 mod asked;
+mod mapped;
 mod readable;
 mod said;
+mod scripted;
 
 use std::path::Path;
 
@@ -32,7 +34,7 @@ struct Class {
 }
 
 /// In the order in which they are applied: a row may be of several.
-const CLASSES: [Class; 16] = [
+const CLASSES: [Class; 22] = [
     Class {
         id: "live-acknowledgement-stays-live",
         file: "protocol",
@@ -242,9 +244,72 @@ const CLASSES: [Class; 16] = [
         },
         change: |said, expected| put_answer(expected, said.defined().map(|it| it.accepted())),
     },
+    Class {
+        id: "mapped-tilde-is-not-escaped-again",
+        file: "mapping",
+        applies: |said, _| said.mapped().is_some_and(|it| it.has_tilde()),
+        change: keep_tildes,
+    },
+    Class {
+        id: "mapped-tilde-is-not-escaped-again",
+        file: "mapping-other",
+        applies: |said, _| said.mapped().is_some_and(|it| it.has_tilde()),
+        change: keep_tildes,
+    },
+    Class {
+        id: "scripts-may-say-more",
+        file: "mapping-js",
+        applies: |said, expected| {
+            let is_refused = expected.get("configError").is_some()
+                || expected["results"][0]["outcomes"][0]["outcome"] == "error";
+            is_refused && said.scripted().is_some_and(|it| it.is_newer() || it.is_deep())
+        },
+        change: |said, expected| {
+            if let Some(answer) = said.scripted().and_then(|it| it.answer()) {
+                *expected = answer;
+            }
+        },
+    },
+    Class {
+        id: "header-values-are-no-json",
+        file: "mapping-other",
+        applies: |said, _| said.mapped().is_some_and(|it| it.has_injection()),
+        change: |said, expected| {
+            if let Some(mapped) = said.mapped() {
+                mapped.take_as_text(expected);
+            }
+        },
+    },
+    Class {
+        id: "command-headers-are-of-their-message",
+        file: "mapping-other",
+        applies: |said, _| said.mapped().is_some_and(|it| it.has_memory()),
+        change: |said, expected| {
+            if let Some(mapped) = said.mapped() {
+                mapped.forget(expected);
+            }
+        },
+    },
+    Class {
+        id: "what-lasts-does-not-end-in-the-past",
+        file: "mapping-other",
+        applies: |said, _| said.mapped().is_some_and(|it| it.has_endless()),
+        change: |said, expected| {
+            if let Some(mapped) = said.mapped() {
+                mapped.end_never(expected);
+            }
+        },
+    },
 ];
 
 const INVALID_URI: &str = "connectivity:connection.uri.invalid";
+
+fn keep_tildes(said: &Said, expected: &mut Value) {
+    if let Some(mapped) = said.mapped() {
+        mapped.keep_tildes(expected);
+    }
+}
+
 const INVALID_CONFIGURATION: &str = "connectivity:connection.configuration.invalid";
 
 /// Puts `ours` where the reference says `theirs`, and only there.

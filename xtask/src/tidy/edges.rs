@@ -31,6 +31,8 @@ pub(crate) const TABLE: &[Edges] = &[
     edges("ditto-rql", &["ditto-json"]),
     edges("ditto-protocol", &["ditto-json"]),
     edges("ditto-authorization", &["ditto-json", "ditto-protocol"]),
+    edges("ditto-mapping", &["ditto-json", "ditto-protocol", "ditto-placeholder"]),
+    edges("ditto-javascript", &["ditto-protocol", "ditto-mapping"]),
     edges("ditto-connection", &["ditto-json", "ditto-rql", "ditto-protocol", "ditto-placeholder"]),
     edges(
         "ditto-outbound",
@@ -65,6 +67,8 @@ pub(crate) const TABLE: &[Edges] = &[
             "ditto-placeholder",
             "ditto-authorization",
             "ditto-connection",
+            "ditto-mapping",
+            "ditto-javascript",
             "ditto-outbound",
             "ditto-kafka",
             "ditto-connectivity",
@@ -76,6 +80,7 @@ pub(crate) const TABLE: &[Edges] = &[
 pub(crate) const RESERVED: &[Reserved] = &[
     Reserved { name: "rdkafka", only: &["ditto-kafka", "ditto-tests"] },
     Reserved { name: "rdkafka-sys", only: &["ditto-kafka", "ditto-tests"] },
+    Reserved { name: "rquickjs", only: &["ditto-javascript"] },
     Reserved { name: "nom", only: &["ditto-placeholder"] },
     Reserved { name: "anyhow", only: &["ditto-connectivity", "ditto-tests", "xtask"] },
 ];

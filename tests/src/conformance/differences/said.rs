@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
+use super::mapped::Mapped;
 use super::readable::Readable;
+use super::scripted::Scripted;
 use crate::conformance::defined::Defined;
 
 /// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
@@ -50,6 +52,16 @@ impl Said {
     /// What may be read by the row's policy, if it is about one.
     pub(super) fn readable(&self) -> Option<Readable<'_>> {
         Readable::of(&self.row)
+    }
+
+    /// What comes to the row's mapper, if it is about one.
+    pub(super) fn mapped(&self) -> Option<Mapped<'_>> {
+        Mapped::of(&self.row)
+    }
+
+    /// The row's script, if it is about one.
+    pub(super) fn scripted(&self) -> Option<Scripted<'_>> {
+        Scripted::of(&self.row)
     }
 
     /// Whether the row's filter holds of an event on the definition of a feature; `None` for other signals.

@@ -6,6 +6,7 @@ use ditto_connection::{Check, Connection, Draft, ValidationReport};
 use ditto_protocol::ConnectionId;
 use serde_json::{Value, json};
 
+use super::mapping;
 use crate::conformance::defined::{self, GENERATED};
 
 /// Bodies of HTTP requests (http-api.md).
@@ -77,6 +78,7 @@ impl Stored {
             None if via == "http-post" => Draft::of_post(&text, &generated),
             None => Draft::of_command(&text),
         };
+        let draft = draft.with_mappers(&mapping::check);
         let of_draft = path.as_ref().and_then(|id| self.0.get(id));
         let connection = match of_draft.map_or(draft, |stored| draft.with_secrets_of(stored)).read() {
             Ok(connection) => connection,

@@ -3,6 +3,7 @@
 mod connections;
 mod entity_ids;
 mod kafka_addresses;
+mod mapping;
 mod placeholders;
 mod policies;
 mod protocol;
@@ -47,7 +48,7 @@ const fn driver(
     Driver { file, rules: Rules { informative }, run, settle: None }
 }
 
-pub(super) const DRIVERS: [Driver; 9] = [
+pub(super) const DRIVERS: [Driver; 12] = [
     driver("protocol", &["class"], protocol::run),
     driver("topicpath", &[], topicpath::run),
     driver("entity-ids", &[], entity_ids::run),
@@ -57,6 +58,9 @@ pub(super) const DRIVERS: [Driver; 9] = [
     driver("rql", &[], rql::run),
     driver("topics", &[], topics::run),
     Driver { settle: Some(connections::settle), ..driver("connections", &["field"], connections::run) },
+    driver("mapping", &[], mapping::run),
+    driver("mapping-js", &[], mapping::run),
+    driver("mapping-other", &[], mapping::run),
 ];
 
 fn error(error: &ProtocolError) -> Value {

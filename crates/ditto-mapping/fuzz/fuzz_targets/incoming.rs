@@ -1,0 +1,7 @@
+#![no_main]
+
+#[expect(dead_code, reason = "those of the other targets")]
+#[path = "../../tests/laws.rs"]
+mod laws;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| laws::incoming(data));
