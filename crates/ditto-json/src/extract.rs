@@ -39,12 +39,17 @@ pub struct Places {
     of_nodes: Vec<Option<Place>>,
 }
 
-/// A value in a text, without blanks around it.
+/// Where a value is, without blanks around it.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    start: usize,
-    end: usize,
+enum Place {
+    /// In the text.
+    In { start: usize, end: usize },
+    /// Around the text: an object with the member that leads to it.
+    Around,
 }
+
+/// Stands for an object of which nothing is known but that it has something in it.
+const AROUND: &str = r#"{"":0}"#;
 
 /// What an extraction has found in a text, or in a part of it.
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +100,42 @@ impl Extraction {
         let mut scanner = Scanner::new(text, max_depth);
         self.visit(0, &mut scanner, &mut places.of_nodes)?;
         scanner.end()?;
-        let places: &Places = places;
+        Ok(self.found(text, places))
+    }
+
+    /// The same for a text that stands at `base` in a document of which nothing else is known: what is around it are objects.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn scan_at<'e, 't, 'b>(
+        &'e self,
+        base: impl IntoIterator<Item = &'b str>,
+        text: &'t str,
+        max_depth: usize,
+        places: &'e mut Places,
+    ) -> Result<Extracted<'e, 't>, ScanError> {
+        places.of_nodes.clear();
+        places.of_nodes.resize(self.nodes.len(), None);
+        let mut at = Some(0);
+        for name in base {
+            let Some(node) = at else { break };
+            if let Some(place) = places.of_nodes.get_mut(node) {
+                *place = Some(Place::Around);
+            }
+            at = self.nodes.get(node).and_then(|node| node.members.get(name).copied());
+        }
+        if let Some(node) = at {
+            let mut scanner = Scanner::new(text, max_depth);
+            self.visit(node, &mut scanner, &mut places.of_nodes)?;
+            scanner.end()?;
+        }
+        Ok(self.found(text, places))
+    }
+
+    /// What was found in a text, by the places of its scan.
+    pub fn found<'e, 't>(&'e self, text: &'t str, places: &'e Places) -> Extracted<'e, 't> {
         let value = places.value(0, text).unwrap_or_default();
-        Ok(Extracted { extraction: self, places, text, node: Some(0), value })
+        Extracted { extraction: self, places, text, node: Some(0), value }
     }
 
     /// Takes the value at which the scanner stands. Recursion goes no deeper than the text may be nested.
@@ -122,7 +160,7 @@ impl Extraction {
             }
         }
         if let Some(place) = places.get_mut(at) {
-            *place = Some(Place { start, end: scanner.offset() });
+            *place = Some(Place::In { start, end: scanner.offset() });
         }
         Ok(())
     }
@@ -149,7 +187,10 @@ impl Node {
 
 impl Places {
     fn value<'t>(&self, node: usize, text: &'t str) -> Option<&'t str> {
-        self.of_nodes.get(node)?.and_then(|place| text.get(place.start..place.end))
+        match (*self.of_nodes.get(node)?)? {
+            Place::In { start, end } => text.get(start..end),
+            Place::Around => Some(AROUND),
+        }
     }
 }
 
@@ -275,6 +316,27 @@ mod tests {
     }
 
     proptest! {
+        /// A text at a place, as the document that has it there and nothing else.
+        #[test]
+        fn as_a_part_of_a_document(
+            value in value(),
+            base in prop::collection::vec("[a-c]", 0..3),
+            pointers in prop::collection::vec(prop::collection::vec("[a-c]", 0..5), 0..6),
+        ) {
+            let pointers: Vec<_> = pointers.into_iter().map(JsonPointer::of).collect();
+            let mut whole = json!({});
+            JsonPointer::of(base.clone()).set(&mut whole, value.clone());
+            let (extraction, mut places) = (Extraction::new(&pointers), Places::default());
+            let text = value.to_string();
+            let found = extraction.scan_at(base.iter().map(String::as_str), &text, 64, &mut places).unwrap();
+            for pointer in &pointers {
+                let got = found.get(pointer).map(|value| serde_json::from_str::<Value>(value).unwrap());
+                let is_around = base.len() > pointer.segments().len() && base.starts_with(pointer.segments());
+                let expected = if is_around { Some(json!({"": 0})) } else { pointer.get(&whole).cloned() };
+                prop_assert_eq!(got, expected, "{}", pointer);
+            }
+        }
+
         /// Against the plain walk through a value that was built.
         #[test]
         fn as_a_walk_through_the_value(

@@ -1,30 +1,64 @@
 //! What the filters of a connection ask for.
 
-use ditto_json::{JsonKind, JsonPointer, RawObject, write_string};
+use std::sync::Arc;
+
+use ditto_json::{Extraction, JsonKind, JsonPointer, Places, RawObject, write_string};
+use ditto_protocol::{Segments, Signal};
 use ditto_rql::Filter;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 /// The places of a thing that filters look at. Values are made of nothing else.
-#[derive(Debug, Default)]
-pub(crate) struct Asked(Vec<JsonPointer>);
+#[derive(Debug)]
+pub(crate) struct Asked {
+    places: Vec<JsonPointer>,
+    extraction: Extraction,
+}
+
+/// What a signal shows of its thing, as far as it is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Shown {
+    /// Where its value has it: that is usual, and builds nothing.
+    Places(Arc<Places>),
+    Value(Arc<Value>),
+}
 
 impl Asked {
     pub(crate) fn of<'f>(filters: impl IntoIterator<Item = &'f Filter>) -> Self {
         let mut places: Vec<_> = filters.into_iter().flat_map(Filter::pointers).cloned().collect();
         places.sort_by(|a, b| a.segments().cmp(b.segments()));
         places.dedup();
-        Self(places)
+        Self { extraction: Extraction::new(&places), places }
+    }
+
+    pub(crate) fn extraction(&self) -> &Extraction {
+        &self.extraction
+    }
+
+    pub(crate) fn shown_by(&self, signal: &Signal) -> Shown {
+        let places = signal.told_value().and_then(|value| {
+            let mut places = Places::default();
+            // It was scanned when it was decoded.
+            let base = Segments::of_path(signal.path());
+            self.extraction.scan_at(base, value, usize::MAX, &mut places).ok()?;
+            Some(Shown::Places(places.into()))
+        });
+        places.unwrap_or_else(|| Shown::Value(self.value_of(signal).into()))
+    }
+
+    /// The same, as a value.
+    pub(crate) fn value_of(&self, signal: &Signal) -> Value {
+        signal.filtered_thing_of(|raw, base| self.read(raw, base))
     }
 
     /// The JSON text of what stands at a place of a thing, as far as it is asked for.
-    pub(crate) fn read(&self, text: &str, base: &JsonPointer) -> Value {
-        if self.0.iter().any(|place| base.starts_with(place)) {
+    fn read(&self, text: &str, base: &JsonPointer) -> Value {
+        if self.places.iter().any(|place| base.starts_with(place)) {
             // It is asked for as a whole, or something that it is in.
             return serde_json::from_str(text).unwrap_or_default();
         }
         let depth = base.segments().len();
-        let within = self.0.iter().filter(|place| place.starts_with(base));
+        let within = self.places.iter().filter(|place| place.starts_with(base));
         let places: SmallVec<[&[String]; 4]> =
             within.filter_map(|place| place.segments().get(depth..)).collect();
         if places.is_empty() {
@@ -98,7 +132,11 @@ mod tests {
 
     fn filter() -> impl Strategy<Value = String> {
         let path = select(vec!["a", "a/b", "a/b/c", "b", "c/a", "b/b"]);
-        let one = (path, 0..4).prop_map(|(path, kind)| match kind {
+        let one = (path, 0..8).prop_map(|(path, kind)| match kind {
+            4 => "exists(thingId)".to_owned(),
+            5 => "eq(_revision,1)".to_owned(),
+            6 => "exists(_modified)".to_owned(),
+            7 => "eq(_namespace,\"a\")".to_owned(),
             0 => format!("exists(attributes/{path})"),
             1 => format!("empty(attributes/{path})"),
             2 => format!("eq(attributes/{path},1)"),
@@ -116,12 +154,14 @@ mod tests {
         ) {
             let event = json!({
                 "topic": format!("a/t/things/twin/events/{action}"), "path": path, "revision": 1, "headers": {}, "value": value,
+                "timestamp": "2026-03-04T05:06:07Z",
             });
             let Ok(signal) = Signal::decode(event.to_string().into(), &Limits::default()) else { return Ok(()) };
             let filter: Filter = filter.parse().unwrap();
             let asked = Asked::of([&filter]);
-            let narrowed = signal.filtered_thing_of(|raw, base| asked.read(raw, base));
-            let (whole, part) = (SignalFields::new(&signal), SignalFields::of_thing(&signal, &narrowed));
+            let shown = asked.shown_by(&signal);
+            prop_assert_eq!(matches!(shown, Shown::Places(_)), action == "modified");
+            let (whole, part) = (SignalFields::new(&signal), SignalFields::of_shown(&signal, &asked, &shown));
             let now = SystemTime::UNIX_EPOCH;
             prop_assert_eq!(filter.matches(&part, now), filter.matches(&whole, now));
             let extra = json!({"attributes": extra});

@@ -3,51 +3,78 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use ditto_json::{JsonPointer, merge_objects};
+use ditto_json::{Extracted, JsonPointer, Places, merge_objects};
 use ditto_placeholder::{Placeholder, Resolve};
 use ditto_protocol::Signal;
 use ditto_rql::{Fields, Presence, Scalar};
 use serde_json::Value;
 
+use crate::asked::{Asked, Shown};
 use crate::resolve::SignalValues;
 
 /// A signal as a filter sees it: its thing as far as that is known, and the values of its placeholders.
 #[derive(Debug, Clone)]
 pub struct SignalFields<'s> {
     signal: &'s Signal,
-    thing: Cow<'s, Value>,
+    thing: Thing<'s>,
+}
+
+#[derive(Debug, Clone)]
+enum Thing<'s> {
+    Value(Cow<'s, Value>),
+    Places(&'s Asked, &'s Places),
 }
 
 impl<'s> SignalFields<'s> {
     /// Before its enrichment: an event with what it tells of its thing, any other signal with none.
     pub fn new(signal: &'s Signal) -> Self {
-        Self { signal, thing: Cow::Owned(signal.filtered_thing()) }
+        Self { signal, thing: Thing::Value(Cow::Owned(signal.filtered_thing())) }
     }
 
-    /// The same, with a thing that was made before.
-    pub(crate) fn of_thing(signal: &'s Signal, thing: &'s Value) -> Self {
-        Self { signal, thing: Cow::Borrowed(thing) }
+    /// The same, with what was found before.
+    pub(crate) fn of_shown(signal: &'s Signal, asked: &'s Asked, shown: &'s Shown) -> Self {
+        let thing = match shown {
+            Shown::Value(thing) => Thing::Value(Cow::Borrowed(thing)),
+            Shown::Places(places) => Thing::Places(asked, places),
+        };
+        Self { signal, thing }
+    }
+
+    /// What its value has, where it was found.
+    fn found<'f>(&'f self, asked: &'f Asked, places: &'f Places) -> Extracted<'f, 'f> {
+        asked.extraction().found(self.signal.told_value().unwrap_or_default(), places)
     }
 
     /// After its enrichment with `extra`, an object: what the signal itself tells wins (protocol.md §8).
     #[must_use]
     pub fn enriched(&self, extra: &Value) -> Self {
-        let mut thing = self.thing.clone().into_owned();
+        let mut thing = match &self.thing {
+            Thing::Value(thing) => thing.clone().into_owned(),
+            Thing::Places(asked, _) => asked.value_of(self.signal),
+        };
         merge_objects(&mut thing, extra);
         if let (Some(revision), Some(members)) = (self.signal.revision(), thing.as_object_mut()) {
             members.insert("_revision".to_owned(), revision.into());
         }
-        Self { signal: self.signal, thing: Cow::Owned(thing) }
+        Self { signal: self.signal, thing: Thing::Value(Cow::Owned(thing)) }
     }
 }
 
 impl Fields for SignalFields<'_> {
     fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-        self.thing.values(path, visit);
+        match (&self.thing, told(self.signal, path)) {
+            (Thing::Value(thing), _) => thing.values(path, visit),
+            (Thing::Places(..), Some(member)) => member.values(&JsonPointer::root(), visit),
+            (Thing::Places(asked, places), None) => self.found(asked, places).values(path, visit),
+        }
     }
 
     fn presence(&self, path: &JsonPointer) -> Presence {
-        self.thing.presence(path)
+        match (&self.thing, told(self.signal, path)) {
+            (Thing::Value(thing), _) => thing.presence(path),
+            (Thing::Places(..), Some(member)) => member.presence(&JsonPointer::root()),
+            (Thing::Places(asked, places), None) => self.found(asked, places).presence(path),
+        }
     }
 
     fn placeholder(
@@ -63,6 +90,12 @@ impl Fields for SignalFields<'_> {
             }
         });
     }
+}
+
+/// A member of the thing that every event tells.
+fn told(signal: &Signal, path: &JsonPointer) -> Option<Value> {
+    let [name] = path.segments() else { return None };
+    signal.told_member(name)
 }
 
 /// Filters and templates mean the same by the same name.

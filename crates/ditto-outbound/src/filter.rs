@@ -34,7 +34,7 @@ impl Stage<Authorized> for Filter {
 fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Result<Option<String>, Halt> {
     let (routed, now) = (signal.get(), SystemTime::now());
     let shown = routed.shown_thing(target);
-    let fields = SignalFields::of_thing(routed.signal(), &shown);
+    let fields = SignalFields::of_shown(routed.signal(), target.asked(), &shown);
     let candidates = candidates(routed, target, &fields, now).ok_or(Halt::Drop(DropReason::Filtered))?;
     if !candidates.need_thing() {
         return Ok(None);
@@ -55,7 +55,7 @@ pub(crate) fn needs_thing(signal: &Readable<Arc<RoutedSignal>>, target: &Compile
     }
     let routed = signal.get();
     let shown = routed.shown_thing(target);
-    let fields = SignalFields::of_thing(routed.signal(), &shown);
+    let fields = SignalFields::of_shown(routed.signal(), target.asked(), &shown);
     let candidates = candidates(routed, target, &fields, SystemTime::now());
     candidates.is_some_and(|candidates| candidates.need_thing())
 }

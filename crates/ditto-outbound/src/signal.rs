@@ -7,10 +7,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ditto_authorization::{Cut, Decision, Enforcer, Grants, View};
 use ditto_protocol::{Category, EntityKind, Signal};
-use serde_json::Value;
 use smallvec::SmallVec;
 
-use crate::asked::Asked;
+use crate::asked::{Asked, Shown};
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
@@ -33,7 +32,7 @@ struct Made {
     /// The same signal as some may see it, if it has anything for them.
     viewed: Vec<(View, Option<Arc<RoutedSignal>>)>,
     /// What it shows of its thing, as far as filters ask for it.
-    shown: SmallVec<[(Arc<Asked>, Arc<Value>); 1]>,
+    shown: SmallVec<[(Arc<Asked>, Shown); 1]>,
     /// What of its thing some get.
     retrieved: Vec<(View, ThingState)>,
 }
@@ -155,12 +154,12 @@ impl RoutedSignal {
     }
 
     /// What it shows of its thing, as far as the filters of the target's connection ask for it.
-    pub(crate) fn shown_thing(&self, target: &CompiledTarget) -> Arc<Value> {
+    pub(crate) fn shown_thing(&self, target: &CompiledTarget) -> Shown {
         let (mut made, asked) = (self.made(), target.asked());
         if let Some((_, known)) = made.shown.iter().find(|(known, _)| Arc::ptr_eq(known, asked)) {
             return known.clone();
         }
-        let shown = Arc::new(self.signal.filtered_thing_of(|raw, base| asked.read(raw, base)));
+        let shown = asked.shown_by(&self.signal);
         made.shown.push((asked.clone(), shown.clone()));
         shown
     }

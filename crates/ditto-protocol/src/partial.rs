@@ -1,7 +1,7 @@
 //! The part of a thing that an event shows (protocol.md §8).
 
 use ditto_json::{JsonPointer, RawObject, merge_objects};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::instant::canonical_instant;
 use crate::kind::{Category, Subject};
@@ -30,18 +30,38 @@ impl Signal {
         self.told_thing(read).unwrap_or_else(|| Value::Object(Map::new()))
     }
 
+    /// The value of an event that tells what stands at its path now: with [`Self::told_member`] that is all that a filter sees of
+    /// its thing. `None` for other signals, for whole things, merges and deletions.
+    pub fn told_value(&self) -> Option<&str> {
+        let Subject::Thing(resource) = self.subject() else { return None };
+        let action = self.topic_path().action?;
+        let is_whole =
+            matches!(resource, ThingResource::Thing) || matches!(action, Action::Merged | Action::Deleted);
+        self.value().filter(|_| self.category() == Category::Event && !is_whole)
+    }
+
+    /// What every event tells of its thing, by the name of the member.
+    pub fn told_member(&self, name: &str) -> Option<Value> {
+        match name {
+            "thingId" => Some(self.entity().to_string().into()),
+            "_namespace" => Some(self.entity().namespace().into()),
+            "_revision" => Some(self.revision().into()),
+            "_modified" => self.timestamp().map(|timestamp| canonical_instant(timestamp).into()),
+            _ => None,
+        }
+    }
+
     fn told_thing(&self, read: impl FnOnce(&str, &JsonPointer) -> Value) -> Option<Value> {
         let Subject::Thing(resource) = self.subject() else { return None };
         if self.category() != Category::Event {
             return None;
         }
-        let entity = self.entity();
-        let mut base = json!({
-            "thingId": entity.to_string(),
-            "_namespace": entity.namespace(),
-            "_revision": self.revision(),
-        });
-        let modified = self.timestamp().map(|timestamp| Value::from(canonical_instant(timestamp)));
+        let mut base: Value = ["thingId", "_namespace", "_revision"]
+            .into_iter()
+            .map(|name| (name.to_owned(), self.told_member(name).unwrap_or_default()))
+            .collect::<Map<_, _>>()
+            .into();
+        let modified = self.told_member("_modified");
         let action = self.topic_path().action?;
         let pointer = self.pointer();
         let value = || self.value().map(|raw| read(raw, &pointer)).unwrap_or_default();

@@ -103,8 +103,8 @@ pub(super) fn filters(
     let topics: Vec<_> =
         of_kind(signal, target).into_iter().filter(|topic| topic.is_for(namespace)).collect();
     let (shown, of_whole) = (signal.shown_thing(target), whole.shown_thing(target));
-    let before = SignalFields::of_thing(signal.signal(), &shown);
-    let whole = SignalFields::of_thing(whole.signal(), &of_whole);
+    let before = SignalFields::of_shown(signal.signal(), target.asked(), &shown);
+    let whole = SignalFields::of_shown(whole.signal(), target.asked(), &of_whole);
     let looked = Looked::new(signal, target, whole, before, &topics);
     let mut decisions: Vec<_> = topics.iter().map(|topic| looked.decide(topic)).collect();
     // One is enough; the first one that holds decides what comes along.
