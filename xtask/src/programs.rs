@@ -31,6 +31,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Bench {
     MainJob,
+    Filtered,
     Neighbour,
     Languages,
 }
