@@ -27,7 +27,9 @@ pub(crate) fn select(
         });
     }
     router.select(signal, selected);
-    let needs_thing = selected.iter().filter_map(|at| router.target(*at)).any(|target| {
+    let mut enriched =
+        selected.iter().filter_map(|at| router.target(*at)).filter(|it| it.topics().have_extra());
+    let needs_thing = enriched.any(|target| {
         authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
     });
     if needs_thing {

@@ -50,9 +50,6 @@ fn choose(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> Resu
 
 /// Whether the thing has to be known before the target's filters can be decided.
 pub(crate) fn needs_thing(signal: &Readable<Arc<RoutedSignal>>, target: &CompiledTarget) -> bool {
-    if target.topics().are_plain() {
-        return false;
-    }
     let routed = signal.get();
     let shown = routed.shown_thing(target);
     let fields = SignalFields::of_shown(routed.signal(), target.asked(), &shown);

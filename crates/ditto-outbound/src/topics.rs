@@ -19,6 +19,8 @@ pub(crate) struct Topics {
     topics: Vec<CompiledTopic>,
     /// Whether any has a filter or extra fields: without, there is nothing to decide after the index.
     are_plain: bool,
+    /// Whether any has extra fields: without, nothing of the thing is needed.
+    have_extra: bool,
 }
 
 #[derive(Debug)]
@@ -53,11 +55,16 @@ impl Topics {
         });
         let is_plain = |topic: &CompiledTopic| topic.subscription.filter().is_none() && !topic.has_extra();
         let are_plain = topics.iter().all(is_plain);
-        Self { topics, are_plain }
+        let have_extra = topics.iter().any(CompiledTopic::has_extra);
+        Self { topics, are_plain, have_extra }
     }
 
     pub(crate) fn are_plain(&self) -> bool {
         self.are_plain
+    }
+
+    pub(crate) fn have_extra(&self) -> bool {
+        self.have_extra
     }
 
     /// In the order in which they are tried.
