@@ -36,7 +36,7 @@ pub enum Command {
     /// Takes the signals of the feed into another one, with headers that say who may read them.
     ///
     /// The directory is asked here, so that the service behind needs none and decides by the policies of now. Where to is said
-    /// by [stamp] in the configuration.
+    /// by the table `stamp` of the configuration.
     Stamp(StampArgs),
     /// Looks at where the lanes stand in the feed, or moves them.
     Lanes(LanesArgs),
