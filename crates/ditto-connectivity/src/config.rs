@@ -190,11 +190,7 @@ impl Config {
             document.error(error.span().map(|span| span.start), error.message().to_owned());
         }
         let mut root = Section::of_root(&document, root.get_ref());
-        let mut section = root.optional_section("stamp");
-        let is_stamping = section.is_there();
-        let stamp = (section.text("topic"), section.text("path"));
-        section.end();
-        let connections = match is_stamping {
+        let connections = match root.has("stamp") {
             // They are for `run`.
             true => Some(root.text("connections").unwrap_or_else(|| "connections".to_owned())),
             false => root.required_text("connections", "name the folder of the connection definitions"),
@@ -214,8 +210,10 @@ impl Config {
             let why = "lets everything be read, and the directory is never asked; keep one of them";
             feed_section.refuse("default_read_subjects", why);
         }
-        let stamp = if is_stamping { stamping(&root, stamp, feed.as_ref(), folder) } else { None };
         feed_section.end();
+        let mut section = root.optional_section("stamp");
+        let stamp = stamping(&mut section, feed.as_ref(), folder);
+        section.end();
         let mut section = root.optional_section("lanes");
         let lanes = LanesConfig::read(&mut section);
         section.end();
@@ -237,26 +235,25 @@ impl Config {
 }
 
 /// Where stamped signals go: as what the feed is.
-fn stamping(
-    root: &Section<'_>,
-    said: (Option<String>, Option<String>),
-    feed: Option<&FeedConfig>,
-    folder: &Path,
-) -> Option<StampConfig> {
-    match (feed?, said) {
-        (FeedConfig::Kafka(feed), (Some(topic), None)) => {
+fn stamping(section: &mut Section<'_>, feed: Option<&FeedConfig>, folder: &Path) -> Option<StampConfig> {
+    let (topic, path) = (section.text("topic"), section.text("path"));
+    if !section.is_there() {
+        return None;
+    }
+    match (feed?, topic, path) {
+        (FeedConfig::Kafka(feed), Some(topic), None) => {
             if feed.topics.contains(&topic) {
-                root.refuse("stamp.topic", "is a topic of the feed: what is stamped would be read again");
+                section.refuse("topic", "is a topic of the feed: what is stamped would be read again");
             }
             Some(StampConfig::Topic(topic))
         }
-        (FeedConfig::Kafka(_), _) => {
-            root.refuse("stamp", "needs a topic, and no path: the feed is of kind \"kafka\"");
+        (FeedConfig::Kafka(_), ..) => {
+            section.missing("topic", "the feed is of kind \"kafka\": name a topic, and no path");
             None
         }
-        (FeedConfig::Ndjson { .. }, (None, Some(path))) => Some(StampConfig::Lines(place(folder, path))),
-        (FeedConfig::Ndjson { .. }, _) => {
-            root.refuse("stamp", "needs a path, and no topic: the feed is of kind \"ndjson\"");
+        (FeedConfig::Ndjson { .. }, None, Some(path)) => Some(StampConfig::Lines(place(folder, path))),
+        (FeedConfig::Ndjson { .. }, ..) => {
+            section.missing("path", "the feed is of kind \"ndjson\": name a file or -, and no topic");
             None
         }
     }

@@ -136,7 +136,10 @@ fn the_files_to_run_beside_ditto_are_right() -> anyhow::Result<()> {
 fn what_cannot_be_stamped_is_told() -> anyhow::Result<()> {
     for (stamp, expected) in [
         ("", "name the folder of the connection definitions"),
-        ("[stamp]\ntopic = \"x\"", "stamp needs a path, and no topic: the feed is of kind \"ndjson\""),
+        (
+            "[stamp]\ntopic = \"x\"",
+            "stamp.path is missing; the feed is of kind \"ndjson\": name a file or -, and no topic",
+        ),
         ("[stamp]\npath = \"-\"\nspeed = 5", "speed"),
     ] {
         let ended = setup(stamp, &[])?.execute(&["stamp", "--config", "config.toml"])?;

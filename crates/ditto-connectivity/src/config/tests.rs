@@ -34,7 +34,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are connections, grace, feed, directory, lanes, producer, log
+            c.toml:2: conections is unknown; known here are connections, grace, feed, directory, stamp, lanes, producer, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -52,7 +52,7 @@ colour = true
             c.toml:1: unclosed array, expected `]`
             c.toml:1: connections is missing; name the folder of the connection definitions
             c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-            c.toml:1: x is unknown; known here are connections, grace, feed, directory, lanes, producer, log"#]],
+            c.toml:1: x is unknown; known here are connections, grace, feed, directory, stamp, lanes, producer, log"#]],
     );
     check(
         "",
@@ -109,6 +109,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                     },
                 },
                 directory: None,
+                stamp: None,
                 lanes: LanesConfig {
                     default: Serving {
                         lane: Own,
@@ -164,6 +165,7 @@ default_read_subjects = ["integ:demo"]
                     },
                 },
                 directory: None,
+                stamp: None,
                 lanes: LanesConfig {
                     default: Serving {
                         lane: Own,
