@@ -32,7 +32,7 @@ enum VersionIn {
     File(&'static str, &'static str),
 }
 
-/// Each crate of the binary's tree with `links` has a line.
+/// Each crate of the binary's tree that links a library has a line.
 pub(crate) const TABLE: &[Bundled] = &[
     Bundled {
         linked_by: "rdkafka-sys",
@@ -74,7 +74,20 @@ pub(crate) const TABLE: &[Bundled] = &[
         purl: "pkg:generic/zstd@",
         cpe: Some("facebook:zstandard"),
     },
+    Bundled {
+        linked_by: "aws-lc-sys",
+        name: "aws-lc",
+        source: "aws-lc-sys",
+        version: VersionIn::File("aws-lc/include/openssl/base.h", "#define AWSLC_VERSION_NUMBER_STRING \""),
+        licence: "ISC AND Apache-2.0 AND BSD-3-Clause AND MIT",
+        texts: &["aws-lc/LICENSE"],
+        purl: "pkg:github/aws/aws-lc@v",
+        cpe: None,
+    },
 ];
+
+/// Crates of the tree with `links` for what builds tell each other, and without a library.
+pub(crate) const WITHOUT_LIBRARY: &[&str] = &["aws-lc-rs"];
 
 impl Bundled {
     /// The version of the library, from the version and the folder of the crate with the source.
