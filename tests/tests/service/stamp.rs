@@ -121,6 +121,21 @@ fn explain_asks_the_directory_of_a_configuration() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nobody answers: that is the cause, with the reason.
+#[test]
+fn explain_says_why_the_directory_does_not_answer() -> anyhow::Result<()> {
+    let setup = setup("[stamp]\npath = \"-\"", &[event("t", &json!({}))])?;
+    let config = "[feed]\nkind = \"ndjson\"\npath = \"feed.ndjson\"\n[directory]\nkind = \"http\"\nurl = \"http://127.0.0.1:9\"\n[stamp]\npath = \"-\"\n";
+    setup.write("config.toml", config)?;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/with-ditto");
+    let press = format!("{folder}/connections/press.json");
+    let args = ["explain", "--connection", &press, "--config", "config.toml", "--signal", "feed.ndjson"];
+    let ended = setup.execute(&args)?;
+    ended.expect_code(0)?;
+    assert!(ended.stdout.contains("unknown\n    because  127.0.0.1:9: "), "{}", ended.stdout);
+    Ok(())
+}
+
 /// What docs/with-ditto.md tells to take.
 #[test]
 fn the_files_to_run_beside_ditto_are_right() -> anyhow::Result<()> {

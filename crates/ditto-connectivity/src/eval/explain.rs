@@ -135,7 +135,8 @@ impl Service {
             }
             let answer = poll_fn(|cx| self.lane.poll_answers(cx, &mut news));
             if self.runtime.block_on(async { tokio::time::timeout_at(until, answer).await }).is_err() {
-                return explained;
+                // By now it may know why it has no answer.
+                return explainer.explain(signal, &mut self.lane);
             }
         }
     }
