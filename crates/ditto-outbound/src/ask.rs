@@ -17,14 +17,8 @@ pub(crate) fn select(
 ) -> bool {
     // Nobody is asked about what nobody wants.
     if signal.audience().is_none() && router.wants(signal) {
-        signal.tell_of_audience(match directory.enforcer(signal.signal()) {
-            Answer::Known(enforcer) => {
-                let grants = enforcer.grants(signal.signal());
-                Audience::Policy(enforcer, grants)
-            }
-            Answer::Absent => Audience::Nobody(Unreadable::PolicyAbsent),
-            Answer::Pending => return false,
-        });
+        let Some(audience) = audience(directory, signal) else { return false };
+        signal.tell_of_audience(audience);
     }
     router.select(signal, selected);
     let mut enriched =
@@ -40,4 +34,16 @@ pub(crate) fn select(
         });
     }
     true
+}
+
+/// Who may read a signal by the policy of its thing, if the directory knows it.
+pub(crate) fn audience(directory: &mut dyn Directory, signal: &RoutedSignal) -> Option<Audience> {
+    match directory.enforcer(signal.signal()) {
+        Answer::Known(enforcer) => {
+            let grants = enforcer.grants(signal.signal());
+            Some(Audience::Policy(enforcer, grants))
+        }
+        Answer::Absent => Some(Audience::Nobody(Unreadable::PolicyAbsent)),
+        Answer::Pending => None,
+    }
 }

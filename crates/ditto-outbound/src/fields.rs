@@ -62,18 +62,22 @@ impl<'s> SignalFields<'s> {
 
 impl Fields for SignalFields<'_> {
     fn values(&self, path: &JsonPointer, visit: &mut dyn FnMut(Scalar<'_>) -> ControlFlow<()>) {
-        match (&self.thing, told(self.signal, path)) {
-            (Thing::Value(thing), _) => thing.values(path, visit),
-            (Thing::Places(..), Some(member)) => member.values(&JsonPointer::root(), visit),
-            (Thing::Places(asked, places), None) => self.found(asked, places).values(path, visit),
+        match &self.thing {
+            Thing::Value(thing) => thing.values(path, visit),
+            Thing::Places(asked, places) => match told(self.signal, path) {
+                Some(member) => member.values(&JsonPointer::root(), visit),
+                None => self.found(asked, places).values(path, visit),
+            },
         }
     }
 
     fn presence(&self, path: &JsonPointer) -> Presence {
-        match (&self.thing, told(self.signal, path)) {
-            (Thing::Value(thing), _) => thing.presence(path),
-            (Thing::Places(..), Some(member)) => member.presence(&JsonPointer::root()),
-            (Thing::Places(asked, places), None) => self.found(asked, places).presence(path),
+        match &self.thing {
+            Thing::Value(thing) => thing.presence(path),
+            Thing::Places(asked, places) => match told(self.signal, path) {
+                Some(member) => member.presence(&JsonPointer::root()),
+                None => self.found(asked, places).presence(path),
+            },
         }
     }
 

@@ -238,7 +238,7 @@ where
             directory.observe(signal.signal());
             if self.waiting.holds_up(&entity) || self.selects_in_vain(&signal) {
                 let thing = entity.to_string();
-                return self.waiting.push(thing, signal, record.ticket, record.timestamp_ms);
+                return self.waiting.push(thing, signal.untold(), record.ticket, record.timestamp_ms);
             }
         } else {
             self.select(&signal);
@@ -265,9 +265,11 @@ where
             && let Some(first) = self.waiting.next_answered()
         {
             progress = true;
-            if self.selects_in_vain(&first) {
+            // What waits stays untold: what is known of it in part is too old once all of it is.
+            let signal = first.untold();
+            if self.selects_in_vain(&signal) {
                 self.waiting.put_off();
-            } else if let Some(Waiting { signal, ticket, timestamp_ms, .. }) = self.waiting.take_answered() {
+            } else if let Some(Waiting { ticket, timestamp_ms, .. }) = self.waiting.take_answered() {
                 self.dispatch(signal, ticket, timestamp_ms, cx);
             }
         }
@@ -279,7 +281,9 @@ where
             let trouble = self.directory.as_ref().and_then(|directory| directory.trouble());
             let trouble: Arc<str> =
                 trouble.unwrap_or_else(|| "the directory has not answered in time".to_owned()).into();
-            signal.tell_of_audience(Audience::Nobody(Unreadable::PolicyUnknown(trouble.clone())));
+            let known = self.directory.as_deref_mut().and_then(|directory| ask::audience(directory, &signal));
+            let unknown = || Audience::Nobody(Unreadable::PolicyUnknown(trouble.clone()));
+            signal.tell_of_audience(known.unwrap_or_else(unknown));
             signal.tell_of_thing(ThingState::Unknown(trouble));
             self.select(&signal);
             self.dispatch(signal, ticket, timestamp_ms, cx);

@@ -224,6 +224,14 @@ impl RoutedSignal {
         let _known = self.audience.set(audience);
     }
 
+    /// The same signal as it came: what a directory has said of it may be old when it is asked again.
+    pub(crate) fn untold(&self) -> Arc<Self> {
+        let of_directory =
+            |audience: &&Audience| matches!(audience, Audience::Policy(..) | Audience::Nobody(_));
+        let audience = self.audience().filter(|audience| !of_directory(audience));
+        Arc::new(Self::new(self.signal.clone(), audience.cloned()))
+    }
+
     pub(crate) fn decide(&self, target: &CompiledTarget) -> Decision {
         match self.audience() {
             Some(Audience::Subjects(grants)) => grants.decide(target.context()),

@@ -203,6 +203,33 @@ fn a_policy_decides_once_it_is_known() {
     );
 }
 
+/// The policy was known when the thing was not: by the time that the thing is, the policy is another one.
+#[test]
+fn who_loses_read_while_the_thing_is_waited_for_gets_nothing() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (connection, leaf) =
+        (connection(&["_/_/things/twin/events?extraFields=attributes/site"]), RecordingLeaf::default());
+    let feed = unsaid::<true>(&[
+        event("one", "modified", "/attributes", 1),
+        event("one", "modified", "/attributes", 2),
+    ]);
+    let directory = MemoryDirectory::default();
+    directory.tell_policy("acme:one", Some(enforcer()));
+    let connections = vec![(connection.clone(), leaf.clone())];
+    let lane = Lane::new(feed, Intake::new(FeedPolicy::default()), connections, Box::new(NoAcknowledgements));
+    let counters = lane.counters();
+    let mut run = Box::pin(lane.with_directory(Box::new(directory.clone())).run());
+    assert!(run.as_mut().now_or_never().is_none());
+    directory.tell_policy("acme:one", Some(enforcer()));
+    assert!(run.as_mut().now_or_never().is_none(), "asked again, and the thing is not known yet");
+    directory.tell_policy("acme:one", None);
+    directory.tell("acme:one", Some("{}"));
+    assert!(run.now_or_never().is_some());
+    assert_eq!(sent(&leaf), []);
+    assert_eq!(counters.snapshot().unreadable, [("policy-absent", 2), ("policy-unknown", 0)]);
+}
+
 /// Who may read is not known, and the feed does not wait: whoever asked for an acknowledgement hears of it.
 #[test]
 fn nobody_reads_what_nobody_knows() {
