@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use serde_json::{Map, Value};
+
 use crate::eval::Evaluation;
 use crate::expression::{Expression, Filter};
 use crate::fields::{Fields, Scalar};
@@ -35,6 +37,25 @@ impl Filter {
     /// Evaluates it and tells why it came out so; with nothing pending, as [`Filter::matches`].
     pub fn explain(&self, fields: &dyn Fields, pending: &Pending, now: SystemTime) -> Explanation {
         explain(Evaluation { fields, pending, now }, &self.expression)
+    }
+}
+
+impl Explanation {
+    /// `{text, truth, compared?, omitted?, parts?}`; parts are the same.
+    pub fn to_json(&self) -> Value {
+        let mut node = Map::new();
+        node.insert("text".to_owned(), self.text.as_str().into());
+        node.insert("truth".to_owned(), self.truth.to_string().into());
+        if !self.compared.is_empty() {
+            node.insert("compared".to_owned(), self.compared.as_slice().into());
+        }
+        if self.omitted > 0 {
+            node.insert("omitted".to_owned(), self.omitted.into());
+        }
+        if !self.parts.is_empty() {
+            node.insert("parts".to_owned(), self.parts.iter().map(Self::to_json).collect());
+        }
+        node.into()
     }
 }
 

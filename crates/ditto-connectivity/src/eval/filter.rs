@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use ditto_outbound::SignalFields;
 use ditto_protocol::Signal;
-use ditto_rql::{Explanation, Fields, Filter, Pending, Truth};
-use serde_json::Value;
+use ditto_rql::{Fields, Filter, Pending, Truth};
 
 use super::enrichment::Enrichment;
 use super::output::Answer;
@@ -16,7 +15,7 @@ pub(super) fn on_thing(filter: &Filter, thing: &dyn Fields) -> Answer {
     let explanation = filter.explain(thing, &Pending::nothing(), SystemTime::now());
     answer.say(&format!("matches: {}", explanation.truth), "matches", explanation.truth == Truth::True);
     answer.below(&explanation.to_string());
-    answer.member("explanation", tree(&explanation));
+    answer.member("explanation", explanation.to_json());
     answer
 }
 
@@ -34,13 +33,13 @@ pub(super) fn on_signal(
     let before = filter.explain(&known, &enrichment.pending(signal), now);
     answer.say(&format!("could match: {}", before.truth), "couldMatch", before.truth.to_string());
     answer.below(&before.to_string());
-    answer.member("before", tree(&before));
+    answer.member("before", before.to_json());
     let extra = enrichment.extra(signal).filter(|_| before.truth.is_possible());
     let after = extra.map(|extra| filter.explain(&known.enriched(&extra), &Pending::nothing(), now));
     if let Some(after) = &after {
         answer.text.push_str(&format!("after enrichment: {}\n", after.truth));
         answer.below(&after.to_string());
-        answer.member("after", tree(after));
+        answer.member("after", after.to_json());
     }
     let matches = match after.map_or(before.truth, |after| after.truth) {
         Truth::True => Some(true),
@@ -53,20 +52,4 @@ pub(super) fn on_signal(
     };
     answer.say(&format!("matches: {said}"), "matches", matches);
     matches
-}
-
-fn tree(explanation: &Explanation) -> Value {
-    let mut node = Answer::default();
-    node.member("text", explanation.text.as_str());
-    node.member("truth", explanation.truth.to_string());
-    if !explanation.compared.is_empty() {
-        node.member("compared", explanation.compared.as_slice());
-    }
-    if explanation.omitted > 0 {
-        node.member("omitted", explanation.omitted);
-    }
-    if !explanation.parts.is_empty() {
-        node.member("parts", explanation.parts.iter().map(tree).collect::<Value>());
-    }
-    node.json.into()
 }

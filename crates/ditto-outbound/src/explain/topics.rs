@@ -6,7 +6,6 @@ use ditto_connection::nearest;
 use ditto_json::JsonPointer;
 use ditto_protocol::{KnownHeader, TargetTopic};
 use ditto_rql::{Explanation, Fields, Filter, Pending, Presence, Truth};
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 use super::Decision;
@@ -187,10 +186,12 @@ impl<'s> Looked<'s> {
         };
         decision = decision.below(&text).detail("topic", text.as_str());
         if let Some((_, before, after)) = &truths {
-            decision = decision.below(&indented(before)).detail("before", tree(before));
+            decision = decision.below(&indented(before)).detail("before", before.to_json());
             if let Some(after) = after.as_ref().filter(|_| !places.is_empty()) {
-                decision =
-                    decision.below("with extra fields:").below(&indented(after)).detail("after", tree(after));
+                decision = decision
+                    .below("with extra fields:")
+                    .below(&indented(after))
+                    .detail("after", after.to_json());
             }
         }
         if !places.is_empty() {
@@ -262,20 +263,4 @@ fn shown(pointer: &JsonPointer) -> String {
 
 fn indented(explanation: &Explanation) -> String {
     explanation.to_string().lines().map(|line| format!("  {line}\n")).collect()
-}
-
-fn tree(explanation: &Explanation) -> Value {
-    let mut node = json!({ "text": explanation.text, "truth": explanation.truth.to_string() });
-    if let Some(members) = node.as_object_mut() {
-        if !explanation.compared.is_empty() {
-            members.insert("compared".to_owned(), explanation.compared.as_slice().into());
-        }
-        if explanation.omitted > 0 {
-            members.insert("omitted".to_owned(), explanation.omitted.into());
-        }
-        if !explanation.parts.is_empty() {
-            members.insert("parts".to_owned(), explanation.parts.iter().map(tree).collect());
-        }
-    }
-    node
 }
