@@ -24,6 +24,7 @@ use crate::definitions::Definitions;
 use crate::directory::{DirectoryError, SharedDirectory};
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
+use crate::mappers::engines;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
 use crate::stamp::LinesLeaf;
@@ -108,9 +109,10 @@ impl App {
                 warn!(connection = id, "the configuration names a connection in [lanes] that does not run");
             }
         }
+        let engines = engines();
         let compile = |connection: Connection| {
             let on_hold = config.lanes.of(connection.id().as_str()).on_hold;
-            let compiled = CompiledConnection::compile_with(&connection, on_hold);
+            let compiled = CompiledConnection::compile_with(&connection, &engines, on_hold);
             (connection, compiled)
         };
         let connections = connections.into_iter().map(compile).collect();

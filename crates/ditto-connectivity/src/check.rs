@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ditto_connection::{Connection, Finding, json_schema};
+use ditto_connection::{Draft, Finding, json_schema};
 use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::exit;
 use crate::manual::print;
+use crate::mappers::read_definition;
 use crate::run::fail;
 
 /// A definition that was looked at.
@@ -56,7 +57,7 @@ pub(crate) fn schema() -> u8 {
 
 impl Checked {
     fn of(text: &str) -> Self {
-        let (id, findings) = match Connection::from_json(text) {
+        let (id, findings) = match read_definition(Draft::of_file(text)) {
             Ok(connection) => {
                 let findings = connection.findings().to_vec();
                 (Some(connection.id().to_string()), findings)

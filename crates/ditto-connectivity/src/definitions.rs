@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use ditto_connection::{Connection, ConnectionStatus, Finding};
+use ditto_connection::{Connection, ConnectionStatus, Draft, Finding};
+
+use crate::mappers::read_definition;
 
 /// What a folder holds: connections to run, and files that cannot be used.
 #[derive(Debug, Default)]
@@ -95,7 +97,7 @@ fn read(file: &Path) -> Result<Connection, Vec<Flaw>> {
     let bytes = std::fs::read(file).map_err(|error| vec![format!("cannot be read: {error}").into()])?;
     let text = String::from_utf8(bytes).map_err(|error| vec![format!("is not utf-8: {error}").into()])?;
     let flaw = |finding: &Finding| Flaw { text: finding.to_string(), excerpt: finding.excerpt.clone() };
-    let connection = Connection::from_json(&text)
+    let connection = read_definition(Draft::of_file(&text))
         .map_err(|report| report.findings().iter().map(flaw).collect::<Vec<_>>())?;
     // A connection that runs does what its definition says (docs/adr/0006-refuse-what-is-not-built.md).
     let not_served: Vec<Flaw> = connection.not_served().map(flaw).collect();

@@ -13,6 +13,7 @@ mod feed;
 mod grace;
 mod lanes;
 mod manual;
+mod mappers;
 mod outlet;
 mod program;
 mod publish;
@@ -38,6 +39,7 @@ pub use self::{
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},
     lanes::{Destination, DestinationError},
+    mappers::{engines, read_definition},
     program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},

@@ -51,7 +51,7 @@ impl Scripted {
                 Outcome::Mapped(signal) => {
                     writeln!(text, "{} {} {}", signal.topic(), signal.path(), signal.value().unwrap_or("-"))
                 }
-                Outcome::Dropped => writeln!(text, "dropped"),
+                Outcome::Dropped(_) => writeln!(text, "dropped"),
                 Outcome::Failed(error) => {
                     writeln!(text, "{} {}: {}", error.status(), error.code(), error.reason())
                 }
@@ -79,7 +79,7 @@ impl Scripted {
                         };
                         writeln!(text, "[{}] {payload}", headers.join(","))
                     }
-                    Outcome::Dropped => writeln!(text, "dropped"),
+                    Outcome::Dropped(_) => writeln!(text, "dropped"),
                     Outcome::Failed(error) => {
                         writeln!(text, "{} {}: {}", error.status(), error.code(), error.reason())
                     }

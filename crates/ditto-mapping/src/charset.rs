@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::{EncoderResult, Encoding, UTF_8};
 
 /// The charset that a content type names: what follows `;charset=` or `; charset=`, in lower case and with any one
 /// character between. UTF-8 if it names none, or one that nobody knows.
@@ -60,6 +60,51 @@ pub(crate) fn decode(payload: &Bytes, content_type: Option<&str>) -> ByteString 
     text.into()
 }
 
+/// A text in the charset that a content type names. What that charset has not is a question mark, as in the reference.
+/// UTF-8 is not copied.
+pub fn encode_text(text: &Bytes, content_type: &str) -> Bytes {
+    let charset = Charset::of_content_type(content_type);
+    if charset == Charset::Other(UTF_8) {
+        return text.clone();
+    }
+    let text = String::from_utf8_lossy(text);
+    let below = |limit: u32| {
+        let byte = move |c: char| u8::try_from(c as u32).ok().filter(|byte| u32::from(*byte) < limit);
+        text.chars().map(|c| byte(c).unwrap_or(b'?')).collect()
+    };
+    let encoded: Vec<u8> = match charset {
+        Charset::Ascii => below(0x80),
+        Charset::Latin1 => below(0x100),
+        Charset::Utf16 => {
+            [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect()
+        }
+        Charset::Other(encoding) if encoding == encoding_rs::UTF_16BE => {
+            text.encode_utf16().flat_map(u16::to_be_bytes).collect()
+        }
+        Charset::Other(encoding) if encoding == encoding_rs::UTF_16LE => {
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+        }
+        Charset::Other(encoding) => encode_web(&text, encoding),
+    };
+    encoded.into()
+}
+
+fn encode_web(text: &str, encoding: &'static Encoding) -> Vec<u8> {
+    let (mut encoder, mut encoded, mut rest) = (encoding.new_encoder(), Vec::new(), text);
+    loop {
+        encoded.reserve(
+            encoder.max_buffer_length_from_utf8_without_replacement(rest.len()).unwrap_or(rest.len()),
+        );
+        let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut encoded, true);
+        rest = rest.get(read..).unwrap_or_default();
+        match result {
+            EncoderResult::InputEmpty => return encoded,
+            EncoderResult::OutputFull => {}
+            EncoderResult::Unmappable(_) => encoded.push(b'?'),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +136,21 @@ mod tests {
     fn utf8_is_shared() {
         let payload = Bytes::from_static(b"abc");
         assert_eq!(decode(&payload, None).as_bytes().as_ptr(), payload.as_ptr());
+    }
+
+    #[test]
+    fn texts_are_encoded() {
+        let check = |text: &str, charset: &str, expected: &[u8]| {
+            let content_type = format!("text/plain;charset={charset}");
+            assert_eq!(&*encode_text(&text.to_owned().into(), &content_type), expected, "{charset}");
+        };
+        check("a\u{e9}\u{20ac}", "ISO-8859-1", b"a\xe9?");
+        check("a\u{e9}", "US-ASCII", b"a?");
+        check("\u{20ac}\u{416}.", "windows-1252", b"\x80?.");
+        check("a\u{1f600}", "UTF-16", b"\xfe\xff\0a\xd8\x3d\xde\0");
+        check("a", "UTF-16LE", b"a\0");
+        check("a", "UTF-16BE", b"\0a");
+        check("\u{e9}", "nobody", b"\xc3\xa9");
+        check("\u{e9}", "utf-8", b"\xc3\xa9");
     }
 }

@@ -1,5 +1,6 @@
 //! Mappers at work.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ditto_protocol::{Limits, Signal};
@@ -33,10 +34,31 @@ impl Default for MappingLimits {
 pub enum Outcome<T> {
     /// One message; there may be more of them.
     Mapped(T),
-    /// Nothing, on purpose.
-    Dropped,
+    /// Nothing, on purpose, and why.
+    Dropped(LeftOut),
     /// Nothing, by mistake.
     Failed(MappingError),
+}
+
+/// Why a mapper makes nothing of a message, on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Its `content-type-blocklist` has the content type of the message.
+    Blocked,
+    /// The condition of that name does not hold.
+    Condition(Arc<str>),
+    /// It was asked, and made nothing.
+    Nothing,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blocked => f.write_str("its `content-type-blocklist` has the content type"),
+            Self::Condition(name) => write!(f, "its condition `{name}` does not hold"),
+            Self::Nothing => f.write_str("it made nothing of it"),
+        }
+    }
 }
 
 /// The mappers of one lane and direction. They keep their state from message to message; each mapper of a connection is
@@ -74,8 +96,9 @@ impl LaneMappers {
         for named in &*list.0 {
             let id = &*named.id;
             match self.signals(named, message, connection_id) {
-                Ok(signals) if signals.is_empty() => each(id, Outcome::Dropped),
-                Ok(signals) => signals.into_iter().for_each(|signal| each(id, Outcome::Mapped(signal))),
+                Ok(Err(left_out)) => each(id, Outcome::Dropped(left_out)),
+                Ok(Ok(signals)) if signals.is_empty() => each(id, Outcome::Dropped(LeftOut::Nothing)),
+                Ok(Ok(signals)) => signals.into_iter().for_each(|signal| each(id, Outcome::Mapped(signal))),
                 Err(error) => each(id, Outcome::Failed(error.of_mapper(id))),
             }
         }
@@ -86,17 +109,19 @@ impl LaneMappers {
         named: &Arc<NamedMapper>,
         message: &ExternalMessage,
         connection_id: &str,
-    ) -> Result<Vec<Signal>, MappingError> {
+    ) -> Result<Result<Vec<Signal>, LeftOut>, MappingError> {
         let is_blocked = |content_type| named.blocklist.iter().any(|blocked| blocked == content_type);
-        if message.content_type().is_some_and(is_blocked)
-            || !named.incoming.hold(&message.condition_values(connection_id))?
-        {
-            return Ok(Vec::new());
+        if message.content_type().is_some_and(is_blocked) {
+            return Ok(Err(LeftOut::Blocked));
+        }
+        if let Some(broken) = named.incoming.broken(&message.condition_values(connection_id))? {
+            return Ok(Err(LeftOut::Condition(broken)));
         }
         let limits = self.limits;
         let adaptables = self.instance(named)?.incoming(message)?;
         check_count(adaptables.len(), &limits)?;
-        adaptables.iter().map(|adaptable| adaptable.signal(&named.id, &limits.message)).collect()
+        let signals = adaptables.iter().map(|adaptable| adaptable.signal(&named.id, &limits.message));
+        signals.collect::<Result<_, _>>().map(Ok)
     }
 
     /// Maps a signal: each mapper of the list tells what it has made of it, with its id.
@@ -109,8 +134,8 @@ impl LaneMappers {
         for named in &*list.0 {
             let id = &*named.id;
             match self.messages(named, signal) {
-                Ok(()) if self.messages.is_empty() => each(id, Outcome::Dropped),
-                Ok(()) => {
+                Ok(Some(left_out)) => each(id, Outcome::Dropped(left_out)),
+                Ok(None) => {
                     for mut message in self.messages.drain(..) {
                         message.set_response(signal.is_response());
                         each(id, Outcome::Mapped(message));
@@ -125,7 +150,7 @@ impl LaneMappers {
         &mut self,
         named: &Arc<NamedMapper>,
         signal: &OutgoingSignal<'_>,
-    ) -> Result<(), MappingError> {
+    ) -> Result<Option<LeftOut>, MappingError> {
         let mut messages = std::mem::take(&mut self.messages);
         messages.clear();
         let mapped = self.append(named, signal, &mut messages);
@@ -138,9 +163,9 @@ impl LaneMappers {
         named: &Arc<NamedMapper>,
         signal: &OutgoingSignal<'_>,
         messages: &mut Vec<OutgoingMessage>,
-    ) -> Result<(), MappingError> {
-        if !named.outgoing.hold(&signal.values())? {
-            return Ok(());
+    ) -> Result<Option<LeftOut>, MappingError> {
+        if let Some(broken) = named.outgoing.broken(&signal.values())? {
+            return Ok(Some(LeftOut::Condition(broken)));
         }
         let limits = self.limits;
         self.instance(named)?.outgoing(signal, messages)?;
@@ -152,7 +177,7 @@ impl LaneMappers {
                 "make fewer or smaller messages",
             ));
         }
-        Ok(())
+        Ok(messages.is_empty().then_some(LeftOut::Nothing))
     }
 
     fn instance(&mut self, named: &Arc<NamedMapper>) -> Result<&mut dyn Mapper, MappingError> {

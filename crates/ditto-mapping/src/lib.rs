@@ -27,12 +27,13 @@ mod tests;
 
 pub use self::{
     adaptable::{Adaptable, Parts},
+    charset::encode_text,
     content_type::DITTO_PROTOCOL,
     engines::Engines,
     error::MappingError,
     external::ExternalMessage,
     finding::{Finding, Severity},
-    lane::{LaneMappers, MappingLimits, Outcome},
+    lane::{LaneMappers, LeftOut, MappingLimits, Outcome},
     mapper::{CompiledMapper, Mapper, MapperFactory},
     mappings::{MapperList, Mappings},
     options::Options,

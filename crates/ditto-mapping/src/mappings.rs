@@ -20,12 +20,16 @@ const MAX_MAPPERS: usize = 10;
 /// The id of the mapper that maps where none is named.
 const DEFAULT: &str = "default";
 
+/// The engine that maps as it reads.
+const DITTO: &str = "Ditto";
+
 const BLOCKLIST: &str = "content-type-blocklist";
 
 /// A mapper with its id, its conditions and what it leaves out.
 #[derive(Debug)]
 pub(crate) struct NamedMapper {
     pub(crate) id: Box<str>,
+    pub(crate) engine: &'static str,
     pub(crate) blocklist: Vec<String>,
     pub(crate) incoming: Conditions,
     pub(crate) outgoing: Conditions,
@@ -65,9 +69,14 @@ impl Hash for MapperList {
 }
 
 impl MapperList {
-    /// The ids of its mappers.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|mapper| &*mapper.id)
+    /// The ids of its mappers, each with its engine.
+    pub fn ids(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.0.iter().map(|mapper| (&*mapper.id, mapper.engine))
+    }
+
+    /// Whether it is the Ditto mapper alone, without a condition: what goes out is the signal as it is written.
+    pub fn is_ditto(&self) -> bool {
+        matches!(&*self.0, [only] if only.engine == DITTO && only.outgoing.is_empty())
     }
 
     /// Its mappers with their ids, to be tried one by one: without conditions, and with a state of their own.
@@ -279,7 +288,8 @@ impl Reader<'_> {
         let mapper = factory.compile(&mut options);
         let mapper = mapper.filter(|_| !options.has_errors());
         self.findings.extend(options.into_findings().into_iter().map(|finding| (id.to_owned(), finding)));
-        Some(Arc::new(NamedMapper { id: id.into(), blocklist, incoming, outgoing, mapper: mapper? }))
+        let engine = factory.engine();
+        Some(Arc::new(NamedMapper { id: id.into(), engine, blocklist, incoming, outgoing, mapper: mapper? }))
     }
 
     fn conditions(

@@ -45,7 +45,7 @@ pub(crate) fn received(lane: &mut LaneMappers, list: &MapperList, message: &Exte
                 let value = signal.value().unwrap_or("-");
                 writeln!(text, "{} {}{status} {} {value}", signal.topic(), signal.path(), headers.join(","))
             }
-            Outcome::Dropped => writeln!(text, "dropped"),
+            Outcome::Dropped(_) => writeln!(text, "dropped"),
             Outcome::Failed(error) => {
                 let topic = error.topic().map(|topic| format!(" at {topic}")).unwrap_or_default();
                 writeln!(
@@ -92,7 +92,7 @@ pub(crate) fn outgoing(definition: Value, message: Value) -> String {
                     };
                     writeln!(text, "{} {payload}", headers.join(","))
                 }
-                Outcome::Dropped => writeln!(text, "dropped"),
+                Outcome::Dropped(_) => writeln!(text, "dropped"),
                 Outcome::Failed(error) => {
                     writeln!(text, "{} {}: {}", error.status(), error.code(), error.reason())
                 }

@@ -83,7 +83,7 @@ pub(crate) fn incoming(data: &[u8]) {
             told.insert(id.to_owned());
             match outcome {
                 Outcome::Mapped(signal) => mapped(id, &signal),
-                Outcome::Dropped => {}
+                Outcome::Dropped(_) => {}
                 Outcome::Failed(error) => {
                     assert!((400..500).contains(&error.status()), "{error}");
                     assert!(!error.reason().is_empty() && !error.remedy().is_empty(), "{error}");

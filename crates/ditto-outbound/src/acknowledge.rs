@@ -209,11 +209,18 @@ impl Ledger {
                 let failed = Acknowledgement::failed(signal, &of_target.label, status, &error.to_string());
                 Acknowledgements::of(signal, vec![failed])
             });
+            // Shared by messages and targets, which is one after the other as in the reference: by records.
+            let records =
+                of_connection.targets.iter().map(|of_target| of_target.records.len()).sum::<usize>();
+            let quota = QUOTA / records.max(1);
             let sent = of_connection.targets.iter().flat_map(|of_target| {
                 let failure = of_target.failure.iter().filter(|error| !error.kind().is_before_send());
                 let failure = failure.map(failed);
-                let records = of_target.records.iter().map(|record| record.answer(&of_connection.connection));
-                failure.chain(records).map(|(status, value)| {
+                let answers = of_target
+                    .records
+                    .iter()
+                    .map(move |record| record.answer(&of_connection.connection, quota));
+                failure.chain(answers).map(|(status, value)| {
                     let id = of_connection.connection.id();
                     Acknowledgement::of_send(signal, id, &of_target.label, status, value)
                 })
@@ -236,11 +243,11 @@ impl OfTarget {
 
 impl OfRecord {
     /// Status and JSON text of the value.
-    fn answer(&self, connection: &CompiledConnection) -> (u16, Option<String>) {
+    fn answer(&self, connection: &CompiledConnection, quota: usize) -> (u16, Option<String>) {
         match (&self.result, &self.written) {
             (Some(Err(error)), _) => failed(error),
             (Some(Ok(delivered)), Some(written)) if connection.is_debug_enabled() => {
-                (200, Some(metadata(written, delivered)))
+                (200, Some(metadata(written, delivered, quota)))
             }
             _ => (204, None),
         }
@@ -265,6 +272,7 @@ fn failed(error: &DeliverError) -> (u16, Option<String>) {
     let code = match error.kind() {
         DeliverErrorKind::AddressInvalid => Some("connectivity:connection.configuration.invalid"),
         DeliverErrorKind::AddressUnresolved => Some("placeholder:unresolved"),
+        DeliverErrorKind::Mapping => Some("connectivity:message.mapping.failed"),
         _ => None,
     };
     let mut value = Map::new();
@@ -276,18 +284,26 @@ fn failed(error: &DeliverError) -> (u16, Option<String>) {
     (error.kind().status(), Some(Value::Object(value).to_string()))
 }
 
-/// Metadata of a record, in the order of the reference.
-fn metadata(written: &Written, delivered: &Delivered) -> String {
+/// What the values of all acknowledgements of a signal may take together, by the reference's reckoning (outbound.md §6.4).
+const QUOTA: usize = 100_000;
+
+/// Metadata of a record, in the order of the reference: as many members as `quota` allows.
+fn metadata(written: &Written, delivered: &Delivered, mut quota: usize) -> String {
+    let members = [
+        ("timestamp", delivered.timestamp_ms.map(Value::from)),
+        ("serializedKeySize", Some(written.key_size.map_or(json!(-1), |size| json!(size)))),
+        ("serializedValueSize", Some(written.value_size.into())),
+        ("topic", Some(written.topic.as_str().into())),
+        ("partition", Some(delivered.partition.into())),
+        ("offset", delivered.offset.map(Value::from)),
+    ];
     let mut value = Map::new();
-    if let Some(timestamp) = delivered.timestamp_ms {
-        value.insert("timestamp".to_owned(), timestamp.into());
-    }
-    value.insert("serializedKeySize".to_owned(), written.key_size.map_or(json!(-1), |size| json!(size)));
-    value.insert("serializedValueSize".to_owned(), written.value_size.into());
-    value.insert("topic".to_owned(), written.topic.as_str().into());
-    value.insert("partition".to_owned(), delivered.partition.into());
-    if let Some(offset) = delivered.offset {
-        value.insert("offset".to_owned(), offset.into());
+    for (name, member) in members.into_iter().filter_map(|(name, member)| Some((name, member?))) {
+        let size = name.len() + member.as_str().map_or(8, str::len);
+        if let Some(left) = quota.checked_sub(size) {
+            quota = left;
+            value.insert(name.to_owned(), member);
+        }
     }
     Value::Object(value).to_string()
 }

@@ -102,6 +102,19 @@ impl<L: Leaf> Driver<L> {
                 mapped.token = settlement.open_record(signal, target);
                 self.waiting.push_back(mapped);
             }
+            Ok(Prepared::Messages(messages)) => {
+                // All are opened before one of them ends: the target has its outcome when the last one has.
+                let opened: Vec<_> = messages
+                    .into_iter()
+                    .map(|message| (settlement.open_record(signal, target), message))
+                    .collect();
+                for (token, message) in opened {
+                    match message {
+                        Ok(mapped) => self.waiting.push_back(Mapped { token, ..mapped }),
+                        Err(error) => settlement.complete(token, Err(error)),
+                    }
+                }
+            }
             Ok(Prepared::Dropped(reason)) => settlement.end(signal, target, &Outcome::Dropped(reason)),
             Err(error) => settlement.end(signal, target, &Outcome::Failed(error)),
         }

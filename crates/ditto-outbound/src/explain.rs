@@ -1,5 +1,6 @@
 //! Why a signal is published to a target, or not: each decision in order, by the stacks that publish.
 
+mod mapping;
 mod readers;
 mod record;
 mod show;
@@ -16,6 +17,7 @@ use crate::ask;
 use crate::directory::Directory;
 use crate::leaf::Destined;
 use crate::map::Prepared;
+use crate::mappers::TargetMapping;
 use crate::outcome::{DeliverError, DropReason};
 use crate::router::{Router, TargetRef};
 use crate::signal::{RoutedSignal, Selected};
@@ -38,14 +40,15 @@ pub struct TargetExplanation {
     connection_id: Arc<str>,
     target: Arc<CompiledTarget>,
     decisions: Vec<Decision>,
+    records: Vec<Destined>,
     verdict: Verdict,
 }
 
 /// How it ends.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// A record would be handed to the brokers.
-    Published(Box<Destined>),
+    /// Each record would be handed to the brokers.
+    Published,
     /// The signal is not for this target: the first decision that does not pass says why.
     NotSelected,
     /// The directory has not told what decides it, and why not: in a lane the signal waits.
@@ -135,15 +138,17 @@ impl Explainer {
         } else if is_for && waits.is_none() {
             decisions.push(readers::nobody());
         }
+        let mut records = Vec::new();
         let verdict = match waits.filter(|_| is_for) {
             Some(why) => Verdict::Unknown(why.to_owned()),
             None if !is_selected => Verdict::NotSelected,
-            None => self.of_selected(signal, target, &mut decisions),
+            None => self.of_selected(signal, target, &mut decisions, &mut records),
         };
         TargetExplanation {
             connection_id: self.connection.id().into(),
             target: target.clone(),
             decisions,
+            records,
             verdict,
         }
     }
@@ -154,6 +159,7 @@ impl Explainer {
         signal: &Arc<RoutedSignal>,
         target: &Arc<CompiledTarget>,
         decisions: &mut Vec<Decision>,
+        records: &mut Vec<Destined>,
     ) -> Verdict {
         let (view, readable) = readers::view(signal, target);
         decisions.extend(view);
@@ -161,17 +167,37 @@ impl Explainer {
             decisions.extend(topics::filters(signal, readable, target));
         }
         let selected = Selected { signal: signal.clone(), target: target.clone() };
-        let message = match self.prepare.call(selected).into_output() {
-            Ok(Prepared::Message(message)) => message,
+        let prepared = self.prepare.call(selected).into_output();
+        if let (Some((signal, mapping)), TargetMapping::Mappers(list)) =
+            (self.prepare.inner_mut().inner_mut().take_last(), target.mapping())
+        {
+            decisions.push(mapping::of_mappers(signal.get(), target, list, &mapping));
+        }
+        let messages = match prepared {
+            Ok(Prepared::Message(message)) => vec![Ok(message)],
+            Ok(Prepared::Messages(messages)) => messages,
             Ok(Prepared::Dropped(reason)) => return Verdict::Dropped(reason),
             Err(error) => return Verdict::Failed(error),
         };
-        decisions.extend(record::of_message(message.signal.get(), target));
-        match self.deliver.call(message).into_output() {
-            Ok(Recorded::Record(record)) => Verdict::Published(record),
-            Ok(Recorded::Dropped(reason)) => Verdict::Dropped(reason),
-            Err(error) => Verdict::Failed(error),
+        // Headers and address are of the signal: for each of its messages the same.
+        if let Some(message) = messages.iter().flatten().next() {
+            decisions.extend(record::of_message(message.signal.get(), target));
         }
+        let mut verdict = Verdict::Published;
+        for message in messages {
+            let end = match message.and_then(|message| self.deliver.call(message).into_output()) {
+                Ok(Recorded::Record(record)) => {
+                    records.push(*record);
+                    continue;
+                }
+                Ok(Recorded::Dropped(reason)) => Verdict::Dropped(reason),
+                Err(error) => Verdict::Failed(error),
+            };
+            if matches!(verdict, Verdict::Published) {
+                verdict = end;
+            }
+        }
+        verdict
     }
 }
 
@@ -186,11 +212,17 @@ impl TargetExplanation {
         &self.verdict
     }
 
+    /// The records that would be handed to the brokers. If several mappers make several, there may be some though another
+    /// mapper has failed.
+    pub fn records(&self) -> &[Destined] {
+        &self.records
+    }
+
     /// The cause, if nothing is published: what was found where it ended.
     pub fn because(&self) -> Option<String> {
         let decision = self.ended_at().map(|decision| decision.says.clone());
         match &self.verdict {
-            Verdict::Published(_) => None,
+            Verdict::Published => None,
             Verdict::NotSelected => decision,
             Verdict::Unknown(why) => Some(why.clone()),
             Verdict::Dropped(reason) => decision.or_else(|| Some(reason.to_string())),
@@ -202,7 +234,7 @@ impl TargetExplanation {
     pub fn remedy(&self) -> Option<String> {
         let decision = self.ended_at().and_then(|decision| decision.remedy.clone());
         match &self.verdict {
-            Verdict::Published(_) => None,
+            Verdict::Published => None,
             Verdict::Unknown(_) => Some("let the directory know the thing and its policy".to_owned()),
             Verdict::Failed(error) => decision.or_else(|| Some(error.kind().remedy().to_owned())),
             _ => decision,

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ditto_authorization::Grants;
+use ditto_mapping::{Payload, encode_text};
 use ditto_placeholder::Resolution;
 use ditto_protocol::{HeaderDefinition, KnownHeader};
 
 use crate::authorize::Readable;
 use crate::leaf::{HeaderName, RecordHeaders, Token};
-use crate::map::Mapped;
+use crate::map::{Content, Mapped};
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::resolve::Values;
 use crate::signal::{Audience, RoutedSignal};
 use crate::stage::{Halt, Stage};
 use crate::target::{CompiledTarget, HeaderValue};
+
+const CONTENT_TYPE: &str = "content-type";
 
 /// The content type of Ditto Protocol JSON.
 const DITTO_PROTOCOL: Bytes = Bytes::from_static(b"application/vnd.eclipse.ditto+json");
@@ -40,15 +43,21 @@ pub(crate) struct MapHeaders;
 impl Stage<Mapped> for MapHeaders {
     type Output = WithHeaders;
 
-    fn apply(&self, Mapped { token, signal, target, payload }: Mapped) -> Result<WithHeaders, Halt> {
+    fn apply(&self, Mapped { token, signal, target, content }: Mapped) -> Result<WithHeaders, Halt> {
         let mut headers = RecordHeaders::new();
-        headers.push((HeaderName::Static("content-type"), DITTO_PROTOCOL));
-        if target.stamps() {
-            stamp(signal.get(), &mut headers);
-            return Ok(WithHeaders { token, signal, target, payload, headers });
-        }
-        if let Some(id) = signal.get().signal().headers().correlation_id() {
-            headers.push((HeaderName::Static("correlation-id"), id.shared_text().into_bytes()));
+        match &content {
+            Content::Ditto(payload) => {
+                headers.push((HeaderName::Static(CONTENT_TYPE), DITTO_PROTOCOL));
+                if target.stamps() {
+                    stamp(signal.get(), &mut headers);
+                    let payload = payload.clone();
+                    return Ok(WithHeaders { token, signal, target, payload, headers });
+                }
+                if let Some(id) = signal.get().signal().headers().correlation_id() {
+                    headers.push((HeaderName::Static("correlation-id"), id.shared_text().into_bytes()));
+                }
+            }
+            Content::Own(message) => headers.extend(message.headers.iter().cloned()),
         }
         let values = Values { signal: signal.get(), target: &target };
         for (name, value) in target.headers() {
@@ -75,7 +84,26 @@ impl Stage<Mapped> for MapHeaders {
             put(&mut headers, HeaderName::Static("traceparent"), parent.shared_text().into_bytes());
         }
         put(&mut headers, HeaderName::Static("ditto-connection-id"), target.connection_id_bytes().clone());
+        let payload = match content {
+            Content::Ditto(text) if target.maps_content_type() => in_charset(&text, &headers),
+            Content::Ditto(text) => text,
+            Content::Own(message) => match &message.payload {
+                Payload::Text(text) => in_charset(text, &headers),
+                Payload::Bytes(bytes) => bytes.clone(),
+                // Not a tombstone.
+                Payload::Empty => Bytes::new(),
+            },
+        };
         Ok(WithHeaders { token, signal, target, payload, headers })
+    }
+}
+
+/// A text in the charset that the content type of its record names.
+fn in_charset(text: &Bytes, headers: &RecordHeaders) -> Bytes {
+    let content_type = headers.iter().find(|(name, _)| name.as_str().eq_ignore_ascii_case(CONTENT_TYPE));
+    match content_type.and_then(|(_, value)| std::str::from_utf8(value).ok()) {
+        Some(content_type) => encode_text(text, content_type),
+        None => text.clone(),
     }
 }
 

@@ -34,7 +34,8 @@ impl Settling {
             | DeliverErrorKind::AddressInvalid
             | DeliverErrorKind::Record(_)
             | DeliverErrorKind::ThingAbsent
-            | DeliverErrorKind::ThingUnknown => Self::Final,
+            | DeliverErrorKind::ThingUnknown
+            | DeliverErrorKind::Mapping => Self::Final,
             DeliverErrorKind::Batch(_) => Self::Alone,
             // A topic that was made of the signal is that signal's own affair.
             DeliverErrorKind::Target(_) if !has_fixed_topic => Self::Final,
@@ -84,7 +85,7 @@ impl Parked {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Mapped(mapped) => mapped.payload.len(),
+            Self::Mapped(mapped) => mapped.content.len(),
             Self::Destined(destined) => destined.payload.len(),
         }
     }

@@ -20,6 +20,7 @@ mod intake;
 mod lane;
 mod leaf;
 mod map;
+mod mappers;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
 mod outcome;
@@ -55,6 +56,7 @@ pub use self::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
         Token, Topic, Undelivered, Written,
     },
+    mappers::check_mapper,
     outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,

@@ -1,16 +1,19 @@
-//! The end of the prepare stack: from a signal to a message.
+//! The end of the prepare stack: from a signal to messages.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use ditto_mapping::{LaneMappers, MapperList, OutgoingSignal};
 use ditto_protocol::{Category, KnownHeader, Signal, Written};
 use tower::Service;
 
 use crate::authorize::{Authorized, Readable};
 use crate::leaf::Token;
+use crate::mappers::{Attempt, Made, Mapping, Message, TargetMapping};
 use crate::outcome::{DeliverError, DropReason};
+use crate::resolve::Values;
 use crate::signal::{RequestedAcks, RoutedSignal};
 use crate::target::CompiledTarget;
 
@@ -20,7 +23,26 @@ pub(crate) struct Mapped {
     pub(crate) token: Token,
     pub(crate) signal: Readable<Arc<RoutedSignal>>,
     pub(crate) target: Arc<CompiledTarget>,
-    pub(crate) payload: Bytes,
+    pub(crate) content: Content,
+}
+
+/// What is in a message.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// The signal in the Ditto Protocol, with the headers of every such message.
+    Ditto(Bytes),
+    /// What a mapper has made of it.
+    Own(Arc<Message>),
+}
+
+impl Content {
+    /// Bytes of the payload.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Ditto(payload) => payload.len(),
+            Self::Own(message) => message.payload.len(),
+        }
+    }
 }
 
 /// The answer of the prepare stack.
@@ -28,6 +50,8 @@ pub(crate) struct Mapped {
 pub(crate) enum Prepared {
     /// A message to deliver.
     Message(Mapped),
+    /// What several mappers have made, or one of them several times: messages, and at least one of these or an error.
+    Messages(Vec<Result<Mapped, DeliverError>>),
     /// Dropped on purpose.
     Dropped(DropReason),
 }
@@ -38,14 +62,18 @@ impl From<DropReason> for Prepared {
     }
 }
 
-/// The Ditto mapper: the signal as Ditto Protocol JSON (outbound.md §4.1).
+/// Maps a signal to messages: by the Ditto mapper, which writes it as Ditto Protocol JSON (outbound.md §4.1), or by those
+/// that its target names (mapping.md §1).
 ///
-/// Payloads are cut from a buffer that is used again as soon as none of them is in use, which is when the leaf has
-/// copied them.
+/// Payloads of the former are cut from a buffer that is used again as soon as none of them is in use, which is when the
+/// leaf has copied them.
 #[derive(Debug, Default)]
 pub(crate) struct MapSignal {
     scratch: Vec<u8>,
     buffer: BytesMut,
+    mappers: LaneMappers,
+    /// What mappers were asked last, and what they made of it.
+    last: Option<(Readable<Arc<RoutedSignal>>, Arc<Mapping>)>,
 }
 
 /// Memory is asked for in pieces of this size, in bytes.
@@ -61,10 +89,22 @@ impl Service<Authorized> for MapSignal {
     }
 
     fn call(&mut self, Authorized { signal, target }: Authorized) -> Self::Future {
-        let routed = signal.get();
-        let labels = requested_acks(routed.signal(), &target);
-        let payload = routed.payload(labels, |labels| self.write(routed.signal(), labels));
-        ready(Ok(Prepared::Message(Mapped { token: 0, signal, target, payload })))
+        ready(match target.mapping() {
+            TargetMapping::Ditto => {
+                let routed = signal.get();
+                let labels = requested_acks(routed.signal(), &target);
+                let payload = routed.payload(labels, |labels| self.write(routed.signal(), labels));
+                let content = Content::Ditto(payload);
+                Ok(Prepared::Message(Mapped { token: 0, signal, target, content }))
+            }
+            TargetMapping::Mappers(list) => {
+                let mapping = self.map(&signal, &target, list);
+                let prepared = messages(&signal, &target, &mapping);
+                self.last = Some((signal, mapping));
+                Ok(prepared)
+            }
+            TargetMapping::Broken(error) => Err(error.clone()),
+        })
     }
 }
 
@@ -83,6 +123,52 @@ impl MapSignal {
         }
         payload
     }
+
+    /// What the mappers of a target make of a signal. Targets with the same mappers share it, as in the reference.
+    fn map(
+        &mut self,
+        signal: &Readable<Arc<RoutedSignal>>,
+        target: &CompiledTarget,
+        list: &MapperList,
+    ) -> Arc<Mapping> {
+        let routed = signal.get();
+        let labels = requested_acks(routed.signal(), target);
+        routed.mapping(list, labels, |labels| {
+            let written = Written { requested_acks: labels.as_deref() };
+            let values = Values { signal: routed, target };
+            let mut mapping = Mapping::new();
+            self.mappers.outgoing(
+                list,
+                &OutgoingSignal::new(routed.signal(), written, &values),
+                |mapper, outcome| mapping.push(Attempt::new(mapper, outcome)),
+            );
+            mapping
+        })
+    }
+
+    /// What mappers were asked last, and what they made of it. Forgets it.
+    pub(crate) fn take_last(&mut self) -> Option<(Readable<Arc<RoutedSignal>>, Arc<Mapping>)> {
+        self.last.take()
+    }
+}
+
+fn messages(
+    signal: &Readable<Arc<RoutedSignal>>,
+    target: &Arc<CompiledTarget>,
+    mapping: &Mapping,
+) -> Prepared {
+    let message = |attempt: &Attempt| match &attempt.end {
+        Ok(Made::Message(message)) => Some(Ok(Mapped {
+            token: 0,
+            signal: signal.clone(),
+            target: target.clone(),
+            content: Content::Own(message.clone()),
+        })),
+        Ok(Made::LeftOut(_)) => None,
+        Err(error) => Some(Err(error.clone())),
+    };
+    let messages: Vec<_> = mapping.iter().filter_map(message).collect();
+    if messages.is_empty() { Prepared::Dropped(DropReason::Unmapped) } else { Prepared::Messages(messages) }
 }
 
 /// The labels that a receiver sees as requested: those that targets of the connection issue, and none in an event for

@@ -30,12 +30,21 @@ pub enum DropReason {
     OnHold,
     /// The connection was closed before the signal could be published.
     Closed,
+    /// No payload mapper of the target made a message of it.
+    Unmapped,
 }
 
 impl DropReason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 6] =
-        [Self::NotReadable, Self::Restricted, Self::Filtered, Self::Expired, Self::OnHold, Self::Closed];
+    pub const ALL: [Self; 7] = [
+        Self::NotReadable,
+        Self::Restricted,
+        Self::Filtered,
+        Self::Expired,
+        Self::OnHold,
+        Self::Closed,
+        Self::Unmapped,
+    ];
 
     /// The name under which this reason is counted and explained.
     pub fn name(self) -> &'static str {
@@ -46,6 +55,7 @@ impl DropReason {
             Self::Expired => "expired",
             Self::OnHold => "on-hold",
             Self::Closed => "closed",
+            Self::Unmapped => "unmapped",
         }
     }
 }
@@ -59,6 +69,7 @@ impl fmt::Display for DropReason {
             Self::Expired => "its time-out had passed before it could be published",
             Self::OnHold => "the target or its connection was on hold, and on_hold is \"drop\"",
             Self::Closed => "the connection was closed before it could be published",
+            Self::Unmapped => "no payload mapper of the target made a message of it",
         })
     }
 }
@@ -92,6 +103,8 @@ pub enum DeliverErrorKind {
     ThingAbsent,
     /// The thing whose fields are to go with the signal is not known, and there is nobody to wait for.
     ThingUnknown,
+    /// A payload mapper failed.
+    Mapping,
 }
 
 /// What an acknowledgement says of a refused record (outbound.md §6.4).
@@ -103,7 +116,7 @@ pub struct Refusal {
 
 impl DeliverErrorKind {
     /// The names under which failures are counted, in the order of their counters.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "address-unresolved",
         "address-invalid",
         "record",
@@ -113,6 +126,7 @@ impl DeliverErrorKind {
         "producer",
         "thing-absent",
         "thing-unknown",
+        "mapping",
     ];
 
     /// The name under which this kind is counted and explained.
@@ -132,6 +146,7 @@ impl DeliverErrorKind {
             Self::Producer(_) => 6,
             Self::ThingAbsent => 7,
             Self::ThingUnknown => 8,
+            Self::Mapping => 9,
         }
     }
 
@@ -160,13 +175,14 @@ impl DeliverErrorKind {
             Self::ThingUnknown => {
                 "let the signals of the feed carry the fields as `extra`, or leave `extraFields` out"
             }
+            Self::Mapping => "mend the payload mapper; `ditto-connectivity explain` shows what it is given",
         }
     }
 
     /// The status of the acknowledgement (outbound.md §3, §6.4; an unresolved address is 400, design §8).
     pub fn status(self) -> u16 {
         match self {
-            Self::AddressUnresolved | Self::AddressInvalid => 400,
+            Self::AddressUnresolved | Self::AddressInvalid | Self::Mapping => 400,
             Self::ThingAbsent => 404,
             Self::ThingUnknown => 500,
             Self::Record(refusal)
@@ -210,6 +226,11 @@ impl DeliverError {
         Self::new(DeliverErrorKind::ThingUnknown, reason)
     }
 
+    /// A payload mapper failed; `reason` says which and why.
+    pub fn mapping(reason: &dyn fmt::Display) -> Self {
+        Self::new(DeliverErrorKind::Mapping, reason.to_string())
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> DeliverErrorKind {
         self.kind
@@ -237,6 +258,7 @@ impl fmt::Display for DeliverError {
             DeliverErrorKind::ThingAbsent | DeliverErrorKind::ThingUnknown => {
                 write!(f, "no extra fields: {detail}")
             }
+            DeliverErrorKind::Mapping => write!(f, "not mapped: {detail}"),
         }
     }
 }

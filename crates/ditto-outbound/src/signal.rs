@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ditto_authorization::{Cut, Decision, Enforcer, Grants, View};
+use ditto_mapping::MapperList;
 use ditto_protocol::{Category, EntityKind, Signal};
 use smallvec::SmallVec;
 
 use crate::asked::{Asked, Shown};
+use crate::mappers::Mapping;
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
@@ -27,6 +29,8 @@ pub struct RoutedSignal {
 struct Made {
     /// Payloads by the labels that they request.
     payloads: SmallVec<[(RequestedAcks, Bytes); 1]>,
+    /// What mappers have made of it, by their list and the labels that it requests.
+    mappings: Vec<(MapperList, RequestedAcks, Arc<Mapping>)>,
     /// The same signal with something of its thing.
     enriched: Vec<Arc<RoutedSignal>>,
     /// The same signal as some may see it, if it has anything for them.
@@ -299,6 +303,25 @@ impl RoutedSignal {
         let payload = write(&labels);
         made.payloads.push((labels, payload.clone()));
         payload
+    }
+
+    /// What the mappers of a list make of it if it requests `labels`; made by `map` if no target needed it before.
+    pub(crate) fn mapping(
+        &self,
+        list: &MapperList,
+        labels: RequestedAcks,
+        map: impl FnOnce(&RequestedAcks) -> Mapping,
+    ) -> Arc<Mapping> {
+        let is_same = |(known, requested, _): &&(MapperList, RequestedAcks, Arc<Mapping>)| {
+            known == list && *requested == labels
+        };
+        // The lock is not held while mappers look at the signal.
+        if let Some((_, _, mapping)) = self.made().mappings.iter().find(is_same) {
+            return mapping.clone();
+        }
+        let mapping = Arc::new(map(&labels));
+        self.made().mappings.push((list.clone(), labels, mapping.clone()));
+        mapping
     }
 
     /// Every target has been looked at: an acknowledgement that is awaited need not hold what was made for them.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
 use ditto_connection::{Connection, Target, TopicSubscription};
+use ditto_mapping::{Engines, Mappings};
 use ditto_placeholder::{KafkaAddress, Template};
 use ditto_protocol::KnownHeader;
 
@@ -12,6 +13,7 @@ use crate::asked::Asked;
 use crate::counters::TargetCounters;
 use crate::hold::{Held, OnHold};
 use crate::leaf::{Destination, HeaderName, Topic};
+use crate::mappers::{self, TargetMapping};
 use crate::signal::{Audience, RoutedSignal};
 use crate::topics::Topics;
 
@@ -54,6 +56,9 @@ pub struct CompiledTarget {
     asked: Arc<Asked>,
     context: AuthorizationContext,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether one of these is the content type, which says in which charset the payload is.
+    maps_content_type: bool,
+    mapping: TargetMapping,
     issued_label: Option<Box<str>>,
     /// The labels that the connection's targets issue.
     labels_of_connection: Arc<[Box<str>]>,
@@ -81,24 +86,34 @@ pub(crate) enum HeaderValue {
     Template(Template),
 }
 
+/// What all targets of a connection share.
+struct Shared<'c> {
+    id: &'c Arc<str>,
+    labels: &'c Arc<[Box<str>]>,
+    asked: &'c Arc<Asked>,
+    mappings: &'c Mappings,
+    stamps: bool,
+}
+
 impl CompiledConnection {
-    /// Compiles a definition. What could be wrong with it was found when it was read.
-    pub fn compile(connection: &Connection) -> Arc<Self> {
-        Self::compile_with(connection, OnHold::default())
+    /// Compiles a definition. What could be wrong with it was found when it was read; a target that names a payload
+    /// mapper which cannot be used fails each of its signals.
+    pub fn compile(connection: &Connection, engines: &Engines) -> Arc<Self> {
+        Self::compile_with(connection, engines, OnHold::default())
     }
 
     /// Compiles a definition of one target, which gets every signal of its topics, whoever may read it, with headers that say who
     /// may: for a feed of the operator's own.
     pub fn stamping(connection: &Connection) -> Arc<Self> {
-        Self::compile_as(connection, OnHold::default(), true)
+        Self::compile_as(connection, &Engines::default(), OnHold::default(), true)
     }
 
     /// Compiles a definition whose signals are treated so when they cannot be published for now.
-    pub fn compile_with(connection: &Connection, on_hold: OnHold) -> Arc<Self> {
-        Self::compile_as(connection, on_hold, false)
+    pub fn compile_with(connection: &Connection, engines: &Engines, on_hold: OnHold) -> Arc<Self> {
+        Self::compile_as(connection, engines, on_hold, false)
     }
 
-    fn compile_as(connection: &Connection, on_hold: OnHold, stamps: bool) -> Arc<Self> {
+    fn compile_as(connection: &Connection, engines: &Engines, on_hold: OnHold, stamps: bool) -> Arc<Self> {
         let id: Arc<str> = connection.id().as_str().into();
         let labels: Arc<[Box<str>]> = connection
             .targets()
@@ -108,13 +123,11 @@ impl CompiledConnection {
             .collect();
         let subscriptions = connection.targets().iter().flat_map(|target| target.topics());
         let asked = Arc::new(Asked::of(subscriptions.filter_map(TopicSubscription::filter)));
-        let targets = connection
-            .targets()
-            .iter()
-            .enumerate()
-            .map(|(index, target)| {
-                Arc::new(CompiledTarget::compile(index, &id, &labels, &asked, target, stamps))
-            })
+        let mappings = mappers::mappings(connection, engines);
+        let shared = Shared { id: &id, labels: &labels, asked: &asked, mappings: &mappings, stamps };
+        let targets = connection.targets().iter().enumerate();
+        let targets = targets
+            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, target, &shared)))
             .collect();
         Arc::new(Self {
             id,
@@ -177,14 +190,7 @@ impl CompiledConnection {
 }
 
 impl CompiledTarget {
-    fn compile(
-        index: usize,
-        connection_id: &Arc<str>,
-        labels_of_connection: &Arc<[Box<str>]>,
-        asked: &Arc<Asked>,
-        target: &Target,
-        stamps: bool,
-    ) -> Self {
+    fn compile(index: usize, target: &Target, of_connection: &Shared<'_>) -> Self {
         let address = match (target.address().as_constant(), target.address().as_fixed_topic()) {
             (Some(fixed), _) => Address::Fixed(Destination {
                 topic: Topic::Fixed(fixed.topic.into()),
@@ -201,18 +207,22 @@ impl CompiledTarget {
             };
             (HeaderName::Mapped(name.as_str().into()), value)
         });
+        let Shared { id, labels, asked, mappings, stamps } = *of_connection;
+        let is_content_type = |(name, _): &(String, Template)| name.eq_ignore_ascii_case("content-type");
         Self {
             index,
-            connection_id: connection_id.clone(),
-            connection_id_bytes: Bytes::copy_from_slice(connection_id.as_bytes()),
+            connection_id: id.clone(),
+            connection_id_bytes: Bytes::copy_from_slice(id.as_bytes()),
             address_text: target.address().to_string(),
             address,
             topics: Topics::new(target.topics()),
             asked: asked.clone(),
+            mapping: TargetMapping::compile(mappings, target),
             context: target.authorization_context().iter().map(String::as_str).collect(),
             headers: headers.collect(),
+            maps_content_type: target.header_mapping().iter().any(is_content_type),
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
-            labels_of_connection: labels_of_connection.clone(),
+            labels_of_connection: labels.clone(),
             stamps,
             counters: TargetCounters::default(),
             hold: HoldStatus::default(),
@@ -278,6 +288,14 @@ impl CompiledTarget {
 
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
+    }
+
+    pub(crate) fn maps_content_type(&self) -> bool {
+        self.maps_content_type
+    }
+
+    pub(crate) fn mapping(&self) -> &TargetMapping {
+        &self.mapping
     }
 
     pub(crate) fn stamps(&self) -> bool {

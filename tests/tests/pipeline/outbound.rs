@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use ditto_connection::Connection;
+use ditto_connection::Draft;
+use ditto_connectivity::{engines, read_definition};
 use ditto_outbound::{
     AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy,
     Intake, InternalHeaders, Lane, NoAcknowledgements, RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,
@@ -36,24 +39,25 @@ enum End {
 
 #[test]
 fn headers() -> anyhow::Result<()> {
-    check("headers", &[(End::Equal, 33), (End::RefusedAsReference, 3), (End::NotBuilt, 2)])
+    check("headers", &[(End::Equal, 35), (End::RefusedAsReference, 3)])
 }
 
 #[test]
 fn outbound() -> anyhow::Result<()> {
     let announcement = End::Differs("announcement to others");
+    let failed = End::Differs("mapper that fails is told");
     check(
         "outbound",
-        &[(End::Equal, 47), (End::RefusedAsReference, 6), (End::NotBuilt, 9), (announcement, 2)],
+        &[(End::Equal, 53), (End::RefusedAsReference, 6), (End::NotBuilt, 2), (announcement, 2), (failed, 1)],
     )
 }
 
 #[test]
 fn acks() -> anyhow::Result<()> {
     let expected = [
-        (End::Equal, 47),
+        (End::Equal, 48),
         (End::RefusedAsReference, 1),
-        (End::NotBuilt, 2),
+        (End::NotBuilt, 1),
         (End::RefusedEarlier, 3),
         (End::Differs("announcement to others"), 1),
         (End::Differs("unresolved address is told"), 1),
@@ -85,7 +89,7 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
     let given = &row["given"];
     let refused_by_reference =
         row["expect"].get("validationError").or(row["expect"].get("configError")).is_some();
-    let connection = match Connection::from_json(&given["connection"].to_string()) {
+    let connection = match read_definition(Draft::of_file(&given["connection"].to_string())) {
         Ok(_) if refused_by_reference => {
             return Ok(Err(vec!["the reference refuses this definition".into()]));
         }
@@ -100,7 +104,7 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
             });
         }
     };
-    let compiled = CompiledConnection::compile(&connection);
+    let compiled = CompiledConnection::compile(&connection, &engines());
     let leaf = leaf(given["context"]["producer"].clone())?;
     let sink = RecordingSink::default();
     let signals = match &given["signals"] {
@@ -135,7 +139,14 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
         let findings = compare(&expected, &answer, RULES);
         return Ok(if findings.is_empty() { Ok(End::Differs(name)) } else { Err(findings) });
     }
-    let findings = compare(&row["expect"], &answer, RULES);
+    let mut expected = row["expect"].clone();
+    for record in expected["records"].as_array_mut().into_iter().flatten() {
+        if let Some(text) = record["valueText"].as_str().filter(|text| text.starts_with("\0{")) {
+            record["valueJson"] = serde_json::from_str(&text.replace('\0', ""))?;
+            record.as_object_mut().map(|record| record.remove("valueText"));
+        }
+    }
+    let findings = compare(&expected, &answer, RULES);
     Ok(if findings.is_empty() { Ok(End::Equal) } else { Err(findings) })
 }
 
@@ -164,27 +175,32 @@ fn difference(given: &Value, expected: &Value) -> Option<(&'static str, Value)> 
             return Some(("announcement to others", ours));
         }
     }
-    if target["address"].as_str().is_some_and(|address| address.contains("header:nope"))
-        && let Some(label) = requested
-    {
-        let mut acknowledgement_headers = Map::new();
-        for (name, text) in [
-            ("correlation-id", headers["correlation-id"].as_str().unwrap_or_default()),
-            ("ditto-connection-id", "conn-a"),
-            ("ditto-entity-id", "thing:acme.plant:pump-7"),
-            ("ditto-read-subjects", r#"["integ:reader"]"#),
-            ("entity-revision", "42"),
-            ("response-required", "false"),
-        ] {
-            acknowledgement_headers.insert(name.into(), text.into());
-        }
-        let entity = json!({"error": "placeholder:unresolved", "message": "<text>", "description": "<text>"});
-        ours["acknowledgements"] = json!([{"status": 400, "acks": [{
-            "label": label, "status": 400, "weak": false, "entity": entity, "headers": acknowledgement_headers
-        }]}]);
-        return Some(("unresolved address is told", ours));
+    let is_unresolved = target["address"].as_str().is_some_and(|address| address.contains("header:nope"));
+    let is_thrown = given["connection"]["mappingDefinitions"]["js"]["options"]["outgoingScript"]
+        .as_str()
+        .is_some_and(|script| script.contains("throw"));
+    let (name, error) = match (is_unresolved, is_thrown) {
+        (true, _) => ("unresolved address is told", "placeholder:unresolved"),
+        (_, true) => ("mapper that fails is told", "connectivity:message.mapping.failed"),
+        _ => return None,
+    };
+    let label = requested?;
+    let mut acknowledgement_headers = Map::new();
+    for (name, text) in [
+        ("correlation-id", headers["correlation-id"].as_str().unwrap_or_default()),
+        ("ditto-connection-id", "conn-a"),
+        ("ditto-entity-id", "thing:acme.plant:pump-7"),
+        ("ditto-read-subjects", r#"["integ:reader"]"#),
+        ("entity-revision", "42"),
+        ("response-required", "false"),
+    ] {
+        acknowledgement_headers.insert(name.into(), text.into());
     }
-    None
+    let entity = json!({"error": error, "message": "<text>", "description": "<text>"});
+    ours["acknowledgements"] = json!([{"status": 400, "acks": [{
+        "label": label, "status": 400, "weak": false, "entity": entity, "headers": acknowledgement_headers
+    }]}]);
+    Some((name, ours))
 }
 
 /// Protocol JSON with the cluster's headers as record headers of a trusted feed.
@@ -243,10 +259,21 @@ fn record_json(sent: &Sent) -> Value {
     let headers: Map<String, Value> =
         sent.headers.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
     assert_eq!(headers.len(), sent.headers.len(), "a header occurs twice: {:?}", sent.headers);
-    let value: Value = serde_json::from_slice(&sent.payload).unwrap_or_default();
-    json!({
-        "topic": sent.topic, "key": sent.key, "partition": sent.partition, "headers": headers, "valueJson": value
-    })
+    let mut record =
+        json!({ "topic": sent.topic, "key": sent.key, "partition": sent.partition, "headers": headers });
+    match std::str::from_utf8(&sent.payload) {
+        // JSON in UTF-16: the order of its members does not count either.
+        Ok(text) if text.starts_with("\0{") => {
+            let text = text.replace('\0', "");
+            record["valueJson"] = serde_json::from_str(&text).unwrap_or_else(|_| text.into());
+        }
+        Ok(text) if text.starts_with(['{', '[']) => {
+            record["valueJson"] = serde_json::from_str(text).unwrap_or_else(|_| text.into());
+        }
+        Ok(text) => record["valueText"] = text.into(),
+        Err(_) => record["valueBase64"] = STANDARD.encode(&sent.payload).into(),
+    }
+    record
 }
 
 fn acknowledgements_json(acknowledgements: &Acknowledgements) -> Value {

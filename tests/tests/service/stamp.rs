@@ -85,7 +85,7 @@ fn what_is_stamped_is_read_by_whom_the_policies_let() -> anyhow::Result<()> {
     let targets: Vec<Value> = targets.collect::<anyhow::Result<_>>()?;
     let published: Vec<&Value> = targets.iter().filter(|target| target["outcome"] == "published").collect();
     let [published] = published.as_slice() else { panic!("{targets:?}") };
-    let payload: Value = serde_json::from_str(published["record"]["payload"].as_str().unwrap())?;
+    let payload: Value = serde_json::from_str(published["records"][0]["payload"].as_str().unwrap())?;
     assert_eq!(
         (&payload["value"], &payload["extra"]),
         (&json!({"rpm": 900}), &json!({"attributes": {"site": "north"}}))

@@ -30,6 +30,8 @@ enum VersionIn {
     Build(&'static str),
     /// In a file of that crate, between these and a quotation mark.
     File(&'static str, &'static str),
+    /// In a file of that crate, as three numbers behind this and MAJOR, MINOR and PATCH.
+    Numbers(&'static str, &'static str),
 }
 
 /// Each crate of the binary's tree that links a library has a line.
@@ -84,6 +86,16 @@ pub(crate) const TABLE: &[Bundled] = &[
         purl: "pkg:github/aws/aws-lc@v",
         cpe: None,
     },
+    Bundled {
+        linked_by: "rquickjs-sys",
+        name: "quickjs-ng",
+        source: "rquickjs-sys",
+        version: VersionIn::Numbers("quickjs/quickjs.h", "#define QJS_VERSION_"),
+        licence: "MIT",
+        texts: &["quickjs/LICENSE"],
+        purl: "pkg:github/quickjs-ng/quickjs@v",
+        cpe: Some("quickjs-ng:quickjs"),
+    },
 ];
 
 /// Crates of the tree with `links` for what builds tell each other, and without a library.
@@ -98,12 +110,10 @@ impl Bundled {
                 .and_then(|(_, build)| build.strip_prefix(before))
                 .with_context(|| format!("version {of_crate} of {} says none of {}", self.source, self.name)),
             VersionIn::File(file, before) => {
-                let path = folder.join(file);
-                let text =
-                    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                return between(&text, before)
-                    .map(str::to_owned)
-                    .with_context(|| format!("{} says no version of {}", path.display(), self.name));
+                return self.in_file(&folder.join(file), |text| between(text, before).map(str::to_owned));
+            }
+            VersionIn::Numbers(file, before) => {
+                return self.in_file(&folder.join(file), |text| numbers(text, before));
             }
         };
         let found = found?;
@@ -112,6 +122,19 @@ impl Bundled {
         }
         Ok(found.to_owned())
     }
+
+    fn in_file(&self, path: &Path, find: impl Fn(&str) -> Option<String>) -> anyhow::Result<String> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        find(&text).with_context(|| format!("{} says no version of {}", path.display(), self.name))
+    }
+}
+
+fn numbers(text: &str, before: &str) -> Option<String> {
+    let number = |name: &str| {
+        let rest = text.split_once(&format!("{before}{name} "))?.1;
+        rest.lines().next()?.trim().parse::<u32>().ok().map(|number| number.to_string())
+    };
+    Some([number("MAJOR")?, number("MINOR")?, number("PATCH")?].join("."))
 }
 
 fn between<'text>(text: &'text str, before: &str) -> Option<&'text str> {
@@ -122,7 +145,7 @@ fn between<'text>(text: &'text str, before: &str) -> Option<&'text str> {
 mod tests {
     use std::path::Path;
 
-    use super::{TABLE, between};
+    use super::{TABLE, between, numbers};
 
     #[test]
     fn versions_are_cut_from_those_of_the_crates() {
@@ -137,6 +160,9 @@ mod tests {
         assert_eq!(check("openssl", "300.6.1"), None);
         assert_eq!(check("openssl", "300.6.1+zstd.1"), None);
         assert_eq!(check("zlib", "1.1.31"), None);
+        let defines = "#define V_MAJOR 0\n#define V_MINOR 16\n#define V_PATCH 2\n";
+        assert_eq!(numbers(defines, "#define V_").as_deref(), Some("0.16.2"));
+        assert_eq!(numbers("#define V_MAJOR 0", "#define V_"), None);
         assert_eq!(between("#define V \"1.3.2\"\n", "#define V \""), Some("1.3.2"));
     }
 }

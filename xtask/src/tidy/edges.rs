@@ -43,6 +43,7 @@ pub(crate) const TABLE: &[Edges] = &[
             "ditto-placeholder",
             "ditto-authorization",
             "ditto-connection",
+            "ditto-mapping",
         ],
     ),
     edges(
@@ -54,6 +55,8 @@ pub(crate) const TABLE: &[Edges] = &[
             "ditto-placeholder",
             "ditto-authorization",
             "ditto-connection",
+            "ditto-mapping",
+            "ditto-javascript",
             "ditto-outbound",
             "ditto-kafka",
         ],

@@ -82,13 +82,7 @@ impl Reader<'_> {
                 self.mapper(pointer, name, around);
             }
         }
-        let mappers: Vec<String> = named.into_iter().map(|(_, name)| name).collect();
-        let is_defined = around.definitions.iter().any(|it| it.id == "Ditto");
-        if !(mappers.is_empty() || mappers == ["Ditto"] && !is_defined) {
-            let remedy = "use Ditto alone, or leave `payloadMapping` out";
-            self.not_served(&at, "payload mappers other than Ditto are", remedy);
-        }
-        mappers
+        named.into_iter().map(|(_, name)| name).collect()
     }
 
     fn mapper(&mut self, pointer: &str, name: &str, around: &Surroundings<'_>) {

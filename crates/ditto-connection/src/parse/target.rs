@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ditto_placeholder::{AddressError, KafkaAddress, Template, caret};
+use ditto_placeholder::{AddressError, KafkaAddress, caret};
 use ditto_protocol::AckLabel;
 
 use super::Surroundings;
@@ -44,16 +44,6 @@ impl Reader<'_> {
         let address = object.get("address").and_then(|it| it.as_str()).unwrap_or_default();
         let authorization_context = self.authorization_context(object, address);
         let headers = self.header_mapping(Check::Targets, object);
-        for (name, template) in &headers.templates {
-            if name == "content-type" && has_other_charset(template) {
-                let pointer = format!("{}/{name}", object.pointer("headerMapping"));
-                self.not_served(
-                    &pointer,
-                    "payloads in a charset other than utf-8 are",
-                    "leave `charset` out",
-                );
-            }
-        }
         let payload_mapping = self.payload_mapping(object, around);
         let qos = self.int(object, "qos");
         if qos.is_some() {
@@ -178,12 +168,4 @@ impl Reader<'_> {
         let remedy = "write {{connection:id}}: before it; a target may have live-response too";
         self.error(Check::Labels, pointer, LABEL_INVALID, reason, remedy);
     }
-}
-
-/// Whether a mapped content type asks for a payload in another encoding. Placeholders count: what they resolve to is not
-/// known yet (outbound.md §4.2).
-fn has_other_charset(content_type: &Template) -> bool {
-    let text = content_type.to_string();
-    let charset = text.split_once("charset=").map(|(_, charset)| charset.trim_matches('"'));
-    charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8"))
 }

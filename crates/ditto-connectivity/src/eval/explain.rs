@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use ditto_authorization::{Enforcer, Policy};
-use ditto_connection::{Connection, Finding, ValidationReport};
+use ditto_connection::{Connection, Draft, Finding, ValidationReport};
 use ditto_outbound::{
     CompiledConnection, Directory, DirectoryAnswer, Explainer, RoutedSignal, TargetExplanation, Verdict,
 };
@@ -21,6 +21,7 @@ use super::shown::plain;
 use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::directory::{LaneDirectory, SharedDirectory};
+use crate::mappers::{engines, read_definition};
 use crate::run::runtime;
 
 pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
@@ -35,7 +36,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
         Some(config) => Asked::Service(Service::start(config)?),
         None => Asked::Files(Files::read(args)?),
     };
-    let mut explainer = Explainer::new(CompiledConnection::compile(&connection));
+    let mut explainer = Explainer::new(CompiledConnection::compile(&connection, &engines()));
     let stdin = ["-".into()];
     let signals = if args.on.signal.is_empty() { &stdin } else { args.on.signal.as_slice() };
     each_signal(signals, |source, signal| match signal {
@@ -78,7 +79,7 @@ fn connection(file: &Path) -> Result<Connection, Stop> {
             findings,
         )
     };
-    Ok(Connection::from_json(&text).map_err(mistake)?)
+    Ok(read_definition(Draft::of_file(&text)).map_err(mistake)?)
 }
 
 /// Who is asked for policies and things.

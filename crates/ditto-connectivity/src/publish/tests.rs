@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use ditto_kafka::{EmbeddedCluster, RequestKind};
 use ditto_outbound::{
-    CompiledConnection, FeedPolicy, Intake, InternalHeaders, Lane, ListFeed, NoAcknowledgements, OnHold,
-    ReplayFeed, Settling,
+    CompiledConnection, FeedPolicy, Intake, InternalHeaders, Lane, ListFeed, NoAcknowledgements, ReplayFeed,
+    Settling,
 };
 use expect_test::expect_file;
 use serde_json::{Value, json};
@@ -68,7 +68,10 @@ fn connection(address: &str, id: &str) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": [{"address": address, "topics": ["_/_/things/twin/events"], "authorizationContext": ["r"]}]
     });
-    CompiledConnection::compile_with(&Connection::from_json(&definition.to_string()).unwrap(), OnHold::Wait)
+    CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &ditto_mapping::Engines::default(),
+    )
 }
 
 fn events(count: u64) -> ReplayFeed {

@@ -103,7 +103,7 @@ fn sent(lane: &mut LaneMappers, list: &MapperList) -> Vec<String> {
                 assert!(message.is_response());
                 format!("{id} {:?}", message.payload())
             }
-            Outcome::Dropped => "dropped".to_owned(),
+            Outcome::Dropped(_) => "dropped".to_owned(),
             Outcome::Failed(error) => error.to_string(),
         });
     });

@@ -67,7 +67,7 @@ fn what_is_not_named_is_only_warned_about() {
 #[track_caller]
 fn check_list(definitions: Value, ids: &[&str], expected: Expect) {
     let text = match read(&definitions).list(ids, "/targets/0/payloadMapping") {
-        Ok(list) => list.ids().map(|id| format!("{id}\n")).collect::<String>(),
+        Ok(list) => list.ids().map(|(id, _)| format!("{id}\n")).collect::<String>(),
         Err(findings) => findings.iter().map(|finding| format!("{finding}\n")).collect(),
     };
     expected.assert_eq(&text);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -151,7 +152,7 @@ impl Reader {
 }
 
 fn connection(context: &[&str], topic: &str) -> Arc<CompiledConnection> {
-    CompiledConnection::compile(&definition(context, topic))
+    CompiledConnection::compile(&definition(context, topic), &Engines::default())
 }
 
 fn definition(context: &[&str], topic: &str) -> Connection {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
@@ -27,7 +28,10 @@ fn check(paths: &[&str], topics: &str, event: &Value, expected: &[(&str, Value)]
         "id": "c", "name": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://localhost:9092",
         "specificConfig": {"bootstrapServers": "localhost:9092"}, "targets": [target("full"), target("part")],
     });
-    let connection = CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap());
+    let connection = CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &Engines::default(),
+    );
     let mut event = event.clone();
     let paths: Value = paths.iter().map(|path| ((*path).to_owned(), json!([0]))).collect();
     event["headers"] = json!({

@@ -1,4 +1,5 @@
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use serde_json::{Value, json};
 
 use super::*;
@@ -80,7 +81,7 @@ fn compile(id: &str, addresses: &[&str]) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": addresses.iter().map(target).collect::<Vec<_>>()
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap())
+    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap(), &Engines::default())
 }
 
 fn silent() -> RecordingLeaf {

@@ -1,4 +1,5 @@
 mod combined;
+mod mapped;
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,7 +34,11 @@ fn compile(addresses: &[&str], on_hold: OnHold) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": addresses.iter().map(target).collect::<Vec<_>>()
     });
-    CompiledConnection::compile_with(&Connection::from_json(&definition.to_string()).unwrap(), on_hold)
+    CompiledConnection::compile_with(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &Engines::default(),
+        on_hold,
+    )
 }
 
 fn event(thing: usize, revision: u64, headers: &Value) -> String {

@@ -19,7 +19,7 @@ pub(super) fn of_message(signal: &RoutedSignal, target: &CompiledTarget) -> Vec<
 }
 
 fn headers(values: &Values<'_>) -> Option<Decision> {
-    let mut failed = None;
+    let (mut failed, mut left_out) = (None, None);
     let (mut lines, mut list) = (String::new(), Vec::new());
     for (name, value) in values.target.headers() {
         let HeaderValue::Template(template) = value else { continue };
@@ -34,6 +34,7 @@ fn headers(values: &Values<'_>) -> Option<Decision> {
             }
             Ok(Value::Unresolved | Value::Deleted) => {
                 let line = format!("is left out: {}", unresolved(&explained));
+                left_out.get_or_insert_with(|| format!("header `{}` {line}", name.as_str()));
                 (line, json!({"name": name.as_str(), "template": template.to_string(), "value": null}))
             }
             Err(error) => {
@@ -47,9 +48,12 @@ fn headers(values: &Values<'_>) -> Option<Decision> {
     if list.is_empty() {
         return None;
     }
-    let decision = match failed {
-        None => Decision::new("headers", true, format!("{} from templates", list.len())),
-        Some(why) => Decision::new("headers", false, why)
+    let decision = match (failed, left_out) {
+        (None, None) => Decision::new("headers", true, format!("{} from templates", list.len())),
+        (None, Some(why)) => Decision::new("headers", true, why).remedy(
+            "add `| fn:default('…')` behind it, or use a placeholder that every signal of the target has",
+        ),
+        (Some(why), _) => Decision::new("headers", false, why)
             .remedy("mend the function; `ditto-connectivity eval placeholder` tries it"),
     };
     Some(decision.below(&lines).detail("headers", list))

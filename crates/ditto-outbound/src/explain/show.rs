@@ -11,7 +11,7 @@ impl Verdict {
     /// The word for it: `published`, `not-selected`, `unknown`, `dropped` or `failed`.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Published(_) => "published",
+            Self::Published => "published",
             Self::NotSelected => "not-selected",
             Self::Unknown(_) => "unknown",
             Self::Dropped(_) => "dropped",
@@ -30,7 +30,7 @@ impl Verdict {
 }
 
 impl TargetExplanation {
-    /// `{connection, target, address, outcome, reason?, because?, remedy?, decisions: […], record?}`. Values and payloads are
+    /// `{connection, target, address, outcome, reason?, because?, remedy?, decisions: […], records?}`. Values and payloads are
     /// texts as they would be published.
     pub fn to_json(&self) -> Value {
         let mut json = json!({
@@ -47,8 +47,8 @@ impl TargetExplanation {
             put("because", self.because());
             put("remedy", self.remedy());
             members.insert("decisions".to_owned(), self.decisions.iter().map(decision).collect());
-            if let Verdict::Published(destined) = &self.verdict {
-                members.insert("record".to_owned(), record(destined));
+            if !self.records.is_empty() {
+                members.insert("records".to_owned(), self.records.iter().map(record).collect());
             }
         }
         json
@@ -101,10 +101,7 @@ impl fmt::Display for TargetExplanation {
             write!(f, "\n  {mark} {:<10} {}", decision.step, Line(&decision.says))?;
             decision.lines.iter().try_for_each(|line| write!(f, "\n      {}", Line(line)))?;
         }
-        if let Verdict::Published(destined) = &self.verdict {
-            show_record(destined, f)?;
-        }
-        Ok(())
+        self.records.iter().try_for_each(|record| show_record(record, f))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use expect_test::{Expect, expect};
 use serde_json::json;
 
@@ -18,6 +19,8 @@ struct Case {
     topic: &'static str,
     subject: &'static str,
     headers: Value,
+    /// Its definition is `mine`.
+    mapper: Option<Value>,
     signal: Value,
     /// `None`: it is gone.
     policy: Option<Value>,
@@ -31,6 +34,7 @@ impl Default for Case {
             topic: "_/_/things/twin/events",
             subject: "integ:reader",
             headers: json!({}),
+            mapper: None,
             signal: json!({
                 "topic": "org.acme/press-4/things/twin/events/modified", "path": "/attributes", "revision": 7,
                 "headers": {}, "value": {"rpm": 900, "secret": 1},
@@ -57,11 +61,14 @@ impl Case {
             "specificConfig": {"bootstrapServers": "localhost:9092"},
             "targets": [{
                 "address": self.address, "topics": [self.topic], "authorizationContext": [self.subject],
-                "headerMapping": self.headers,
+                "headerMapping": self.headers, "payloadMapping": self.mapper.iter().map(|_| "mine").collect::<Vec<_>>(),
             }],
+            "mappingDefinitions": self.mapper.iter().map(|it| ("mine".to_owned(), it.clone())).collect::<Map<_, _>>(),
         });
-        let connection =
-            CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap());
+        let connection = CompiledConnection::compile(
+            &Connection::from_json(&definition.to_string()).unwrap(),
+            &Engines::default(),
+        );
         let directory = MemoryDirectory::default();
         directory.tell_policy(
             "org.acme:press-4",
@@ -262,7 +269,7 @@ fn what_arrives_is_explained_too() {
                 true      gt(attributes/rpm,800)  <- 900
                 true      eq(attributes/site,"north")  <- "north"
               extra: {"attributes":{"site":"north"}}
-          + headers    2 from templates
+          + headers    header `line` is left out: `{{ thing-json:attributes/line }}` has no value for this signal
               site = north
               line is left out: `{{ thing-json:attributes/line }}` has no value for this signal
           + address    out/{{ thing:name }}
@@ -273,4 +280,118 @@ fn what_arrives_is_explained_too() {
             header    site: north
             header    ditto-connection-id: c
             payload   {"topic":"org.acme/press-4/things/twin/events/modified","headers":{"response-required":false,"entity-revision":7,"content-type":"application/json"},"path":"/attributes","value":{"rpm":900},"extra":{"attributes":{"site":"north"}},"revision":7}"#]].assert_eq(&case.explanation().to_string());
+}
+
+fn mapper(engine: &str, options: Value, condition: &str) -> Option<Value> {
+    let conditions = json!({ "own": condition });
+    Some(json!({ "mappingEngine": engine, "options": options, "outgoingConditions": conditions }))
+}
+
+const ALWAYS: &str = "fn:default('x')";
+
+#[test]
+fn a_condition_that_does_not_hold() {
+    let mapper = mapper("Normalized", json!({}), "fn:filter(topic:channel,'eq','live')");
+    Case { mapper, ..Case::default() }.check(expect![[r#"
+        dropped
+        unmapped
+        payload mapper `mine`: its condition `own` does not hold
+        let `own` of its outgoingConditions hold for such signals; `ditto-connectivity eval placeholder` tries `{{ fn:default('true') | … }}`
+    "#]]);
+}
+
+#[test]
+fn a_condition_that_cannot_be_evaluated() {
+    let mapper = mapper("Normalized", json!({}), "topic:channel");
+    Case { mapper, ..Case::default() }.check(expect![[r#"
+        failed
+        mapping
+        not mapped: mapper `mine`: invalid placeholder at byte 24: there is no function `topic:channel`; mend the placeholder in the definition (placeholder:function.unknown)
+        mend the payload mapper; `ditto-connectivity explain` shows what it is given
+    "#]]);
+}
+
+#[test]
+fn a_mapper_that_makes_nothing() {
+    let mut case = Case { mapper: mapper("Normalized", json!({}), ALWAYS), ..Case::default() };
+    case.signal["topic"] = json!("org.acme/press-4/things/twin/events/deleted");
+    case.signal.as_object_mut().unwrap().remove("value");
+    case.check(expect![[r#"
+        dropped
+        unmapped
+        payload mapper `mine`: it made nothing of it
+        it maps events that create, modify or merge things; `includeDeletedFields` lets it map more
+    "#]]);
+    let options = json!({ "thingId": "org.acme:press-4" });
+    let mapper = mapper("ConnectionStatus", options, ALWAYS);
+    Case { mapper, ..Case::default() }.check(expect![[r#"
+        dropped
+        unmapped
+        payload mapper `mine`: it made nothing of it
+        ConnectionStatus maps nothing on the way out: name another mapper in `payloadMapping`
+    "#]]);
+}
+
+#[test]
+fn a_content_type_that_is_not_that_of_the_value() {
+    let mut case = Case {
+        topic: "_/_/things/live/messages",
+        mapper: mapper("RawMessage", json!({}), ALWAYS),
+        ..Case::default()
+    };
+    let policy = case.policy.as_mut().unwrap();
+    policy["entries"]["readers"]["resources"]["message:/"] = json!({"grant": ["READ"], "revoke": []});
+    case.signal = json!({
+        "topic": "org.acme/press-4/things/live/messages/start", "path": "/inbox/messages/start",
+        "headers": {"content-type": "application/octet-stream"}, "value": "no base64",
+    });
+    case.check(expect![[r#"
+        published
+
+
+
+    "#]]);
+}
+
+#[test]
+fn a_mapper_that_nobody_brings() {
+    let options = json!({ "outgoingScript": "" });
+    Case { mapper: mapper("JavaScript", options, ALWAYS), ..Case::default() }.check(expect![[r#"
+        failed
+        mapping
+        not mapped: error at payloadMapping/0: the definition of payload mapper `mine` cannot be used; mend it at /mappingDefinitions/mine
+        mend the payload mapper; `ditto-connectivity explain` shows what it is given
+    "#]]);
+}
+
+#[test]
+fn what_mappers_are_given_and_make_is_shown() {
+    let case = Case {
+        subject: "integ:guest",
+        mapper: mapper("Normalized", json!({ "fields": "thingId,attributes" }), ALWAYS),
+        ..Case::default()
+    };
+    let explanation = case.explanation();
+    let mapping = &explanation.to_json()["decisions"].as_array().unwrap()[5].clone();
+    expect![[r#"
+        {
+          "step": "mapping",
+          "passes": true,
+          "says": "1 by `mine`",
+          "input": "{\"topic\":\"org.acme/press-4/things/twin/events/modified\",\"headers\":{\"response-required\":false,\"entity-revision\":7,\"content-type\":\"application/json\"},\"path\":\"/attributes\",\"value\":{\"rpm\":900},\"revision\":7}",
+          "mappers": [
+            {
+              "mapper": "mine",
+              "engine": "Normalized",
+              "message": {
+                "headers": {
+                  "content-type": "application/json"
+                },
+                "payload": "{\"thingId\":\"org.acme:press-4\",\"attributes\":{\"rpm\":900}}"
+              }
+            }
+          ]
+        }"#]].assert_eq(&format!("{mapping:#}"));
+    // What is hidden is not shown.
+    assert!(!explanation.to_string().contains("secret\":1"));
 }

@@ -15,6 +15,7 @@ use crate::leaf::{Completing, Completion, Delivered, Enqueued};
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::recording::{Answer, RecordingLeaf, RecordingSink, VecFeed};
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 
 fn compile(id: &str, targets: Value, debug: bool) -> Arc<CompiledConnection> {
     let definition = json!({
@@ -22,7 +23,7 @@ fn compile(id: &str, targets: Value, debug: bool) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092", "debugEnabled": debug.to_string()},
         "targets": targets
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap())
+    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap(), &Engines::default())
 }
 
 fn target(address: &str, topic: &str, subjects: &[&str]) -> Value {

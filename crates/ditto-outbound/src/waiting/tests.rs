@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
+use ditto_mapping::Engines;
 use ditto_protocol::{Acknowledgements, Signal};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -29,7 +30,10 @@ fn definition(topics: &[&str]) -> Value {
 }
 
 fn connection(topics: &[&str]) -> Arc<CompiledConnection> {
-    CompiledConnection::compile(&Connection::from_json(&definition(topics).to_string()).unwrap())
+    CompiledConnection::compile(
+        &Connection::from_json(&definition(topics).to_string()).unwrap(),
+        &Engines::default(),
+    )
 }
 
 fn lane<const CAN_REPLAY: bool>(
@@ -235,7 +239,10 @@ fn who_loses_read_while_the_thing_is_waited_for_gets_nothing() {
 fn nobody_reads_what_nobody_knows() {
     let mut definition = definition(&["_/_/things/twin/events"]);
     definition["targets"][0]["issuedAcknowledgementLabel"] = json!("c:done");
-    let connection = CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap());
+    let connection = CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &Engines::default(),
+    );
     let (leaf, sink, directory) =
         (RecordingLeaf::default(), RecordingSink::default(), MemoryDirectory::default());
     directory.tell_trouble("http://ditto: 503");

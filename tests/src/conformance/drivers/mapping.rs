@@ -1,17 +1,15 @@
 //! mapping.ndjson, mapping-js.ndjson and mapping-other.ndjson: payload mappers in both directions (schema.md §4).
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ditto_connection::{MapperRefusal, MappingDefinition};
-use ditto_javascript::JavaScriptFactory;
+use ditto_connectivity::engines;
 use ditto_mapping::{
-    Adaptable, Engines, ExternalMessage, Finding, LaneMappers, MapperList, MappingError, MappingLimits,
-    Mappings, Outcome, OutgoingMessage, OutgoingSignal, Payload, Severity,
+    Adaptable, ExternalMessage, Finding, LaneMappers, MapperList, MappingError, MappingLimits, Mappings,
+    Outcome, OutgoingMessage, OutgoingSignal, Payload, Severity,
 };
-use ditto_outbound::SignalValues;
+use ditto_outbound::{SignalValues, check_mapper};
 use ditto_protocol::{Headers, Limits, Segments, Signal, Written};
 use serde_json::{Map, Value, json};
 
@@ -82,8 +80,7 @@ fn mappers(mapper: &Value) -> Result<MapperList, Vec<Finding>> {
         }
         (json!({ "m": definition }), "m")
     };
-    let engines = Engines::default().with(Arc::new(JavaScriptFactory::default()));
-    let mappings = Mappings::read(Some(&definitions), &engines);
+    let mappings = Mappings::read(Some(&definitions), &engines());
     let findings = mappings.findings(|named| named == id);
     let refusal = findings.into_iter().find(|finding| finding.severity == Severity::Error);
     mappings
@@ -93,21 +90,7 @@ fn mappers(mapper: &Value) -> Result<MapperList, Vec<Finding>> {
 
 /// What the mappers themselves find wrong with a definition of a connection.
 pub(super) fn check(definition: &MappingDefinition) -> Result<(), MapperRefusal> {
-    let conditions = |list: &[(String, String)]| {
-        list.iter().map(|(name, condition)| (name.clone(), condition.as_str().into())).collect::<Map<_, _>>()
-    };
-    let definitions = json!({ "m": {
-        "mappingEngine": definition.engine(), "options": definition.options(),
-        "incomingConditions": conditions(definition.incoming_conditions()),
-        "outgoingConditions": conditions(definition.outgoing_conditions()),
-    } });
-    let engines = Engines::default().with(Arc::new(JavaScriptFactory::default()));
-    let findings = Mappings::read(Some(&definitions), &engines).findings(|_| true);
-    let refusal = findings.into_iter().find(|finding| finding.severity == Severity::Error);
-    refusal.map_or(Ok(()), |Finding { pointer, reason, remedy, .. }| {
-        let pointer = pointer.strip_prefix("/mappingDefinitions/m").unwrap_or(&pointer).to_owned();
-        Err(MapperRefusal { pointer, reason, remedy })
-    })
+    check_mapper(definition, &engines())
 }
 
 fn message(input: &Value) -> ExternalMessage {
@@ -149,7 +132,7 @@ fn incoming(id: &str, outcome: Outcome<Signal>) -> Value {
         Outcome::Mapped(signal) => {
             json!({ "outcome": "mapped", "mapper": id, "signal": signal_form(&signal) })
         }
-        Outcome::Dropped => json!({ "outcome": "dropped" }),
+        Outcome::Dropped(_) => json!({ "outcome": "dropped" }),
         Outcome::Failed(error) => {
             let mut answer = failed(&error);
             answer["topicPath"] = error.topic().into();
@@ -161,7 +144,7 @@ fn incoming(id: &str, outcome: Outcome<Signal>) -> Value {
 fn outgoing(outcome: Outcome<OutgoingMessage>) -> Value {
     match outcome {
         Outcome::Mapped(message) => json!({ "outcome": "mapped", "message": message_form(&message) }),
-        Outcome::Dropped => json!({ "outcome": "dropped" }),
+        Outcome::Dropped(_) => json!({ "outcome": "dropped" }),
         Outcome::Failed(error) => failed(&error),
     }
 }

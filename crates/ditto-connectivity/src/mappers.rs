@@ -1,0 +1,22 @@
+//! The payload mappers of the service: those of ditto-mapping, and JavaScript.
+
+use std::sync::Arc;
+
+use ditto_connection::{Connection, Draft, ValidationReport};
+use ditto_javascript::JavaScriptFactory;
+use ditto_mapping::Engines;
+use ditto_outbound::check_mapper;
+
+/// The kinds of payload mappers that a definition may have.
+pub fn engines() -> Engines {
+    Engines::default().with(Arc::new(JavaScriptFactory::default()))
+}
+
+/// Reads a definition, with the options of its payload mappers.
+///
+/// # Errors
+/// Everything that is wrong with it, if one finding refuses it.
+pub fn read_definition(draft: Draft<'_>) -> Result<Connection, ValidationReport> {
+    let engines = engines();
+    draft.with_mappers(&|definition| check_mapper(definition, &engines)).read()
+}

@@ -1,0 +1,117 @@
+//! Payload mappers of targets: read with the definition, and what they have made of a signal.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ditto_connection::{Connection, MapperRefusal, MappingDefinition, Target};
+use ditto_mapping::{
+    Engines, Finding, LeftOut, MapperList, Mappings, Outcome, OutgoingMessage, Payload, Severity,
+};
+use serde_json::{Map, Value, json};
+
+use crate::leaf::HeaderName;
+use crate::outcome::DeliverError;
+
+/// How a target makes messages of a signal.
+#[derive(Debug)]
+pub(crate) enum TargetMapping {
+    /// As it is written in the Ditto Protocol: the usual case, which costs nothing more.
+    Ditto,
+    /// By these mappers.
+    Mappers(MapperList),
+    /// By none: a mapper that it names cannot be used, so each of its signals fails.
+    Broken(DeliverError),
+}
+
+/// A message that a mapper has made.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) headers: Vec<(HeaderName, Bytes)>,
+    pub(crate) payload: Payload,
+}
+
+/// What the mappers of a list have made of a signal, in their order; several of one mapper follow each other.
+pub(crate) type Mapping = Vec<Attempt>;
+
+/// What one mapper has made.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) mapper: Box<str>,
+    pub(crate) end: Result<Made, DeliverError>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Made {
+    Message(Arc<Message>),
+    LeftOut(LeftOut),
+}
+
+impl TargetMapping {
+    pub(crate) fn compile(mappings: &Mappings, target: &Target) -> Self {
+        match mappings.list(target.payload_mapping(), "payloadMapping") {
+            Ok(list) if list.is_ditto() => Self::Ditto,
+            Ok(list) => Self::Mappers(list),
+            Err(findings) => {
+                let reasons: Vec<_> = findings.iter().map(ToString::to_string).collect();
+                Self::Broken(DeliverError::mapping(&reasons.join("; ")))
+            }
+        }
+    }
+}
+
+impl Attempt {
+    pub(crate) fn new(mapper: &str, outcome: Outcome<OutgoingMessage>) -> Self {
+        let end = match outcome {
+            Outcome::Mapped(message) => Ok(Made::Message(Arc::new(Message::new(message)))),
+            Outcome::Dropped(left_out) => Ok(Made::LeftOut(left_out)),
+            Outcome::Failed(error) => Err(DeliverError::mapping(&error)),
+        };
+        Self { mapper: mapper.into(), end }
+    }
+}
+
+impl Message {
+    fn new(message: OutgoingMessage) -> Self {
+        let (headers, payload) = message.into_parts();
+        let name = |name| match name {
+            Cow::Borrowed(name) => HeaderName::Static(name),
+            Cow::Owned(name) => HeaderName::Mapped(name.into()),
+        };
+        let headers = headers.map(|(text, value)| (name(text), value.into_bytes()));
+        Self { headers: headers.collect(), payload }
+    }
+}
+
+/// Reads the mappers of a connection.
+pub(crate) fn mappings(connection: &Connection, engines: &Engines) -> Mappings {
+    let definitions = connection.mapping_definitions().iter();
+    let definitions: Map<_, _> = definitions.map(|it| (it.id().to_owned(), definition_json(it))).collect();
+    Mappings::read(Some(&definitions.into()), engines)
+}
+
+/// What a kind of mapper finds wrong with its options in a definition. For [`ditto_connection::Draft::with_mappers`].
+///
+/// # Errors
+/// The first mistake, with its place.
+pub fn check_mapper(definition: &MappingDefinition, engines: &Engines) -> Result<(), MapperRefusal> {
+    let definitions = json!({ "m": definition_json(definition) });
+    let findings = Mappings::read(Some(&definitions), engines).findings(|_| true);
+    let refusal = findings.into_iter().find(|finding| finding.severity == Severity::Error);
+    refusal.map_or(Ok(()), |Finding { pointer, reason, remedy, .. }| {
+        let pointer = pointer.strip_prefix("/mappingDefinitions/m").unwrap_or(&pointer).to_owned();
+        Err(MapperRefusal { pointer, reason, remedy })
+    })
+}
+
+fn definition_json(definition: &MappingDefinition) -> Value {
+    let conditions = |list: &[(String, String)]| -> Map<_, _> {
+        list.iter().map(|(name, condition)| (name.clone(), condition.as_str().into())).collect()
+    };
+    json!({
+        "mappingEngine": definition.engine(),
+        "options": definition.options(),
+        "incomingConditions": conditions(definition.incoming_conditions()),
+        "outgoingConditions": conditions(definition.outgoing_conditions()),
+    })
+}
