@@ -20,6 +20,24 @@ fn setup() -> anyhow::Result<Setup> {
     let topics = ["_/_/things/twin/events?filter=eq(attributes/site,'north')", "_/_/things/twin/events"];
     setup.write("press.json", connection(&topics).to_string())?;
     setup.write("wrong.json", connection(&["_/_/things/twin/evnts"]).to_string())?;
+    let mut scripts = connection(&["_/_/things/twin/events"; 3]);
+    for (n, body) in [
+        "return null;",
+        "throw new Error('no ' + value.rpm);",
+        "return Ditto.buildExternalMsg({}, 'x', null, null);",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("script-{n}");
+        scripts["targets"][n]["payloadMapping"] = json!([name]);
+        scripts["mappingDefinitions"][name] = json!({"mappingEngine": "JavaScript", "options": {
+            "outgoingScript": format!("function mapFromDittoProtocolMsg(namespace, name, group, channel, criterion, action, path, dittoHeaders, value) {{\n  {body}\n}}"),
+        }});
+    }
+    setup.write("scripts.json", scripts.to_string())?;
+    scripts["mappingDefinitions"]["script-0"]["options"]["outgoingScript"] = json!("function (");
+    setup.write("broken.json", scripts.to_string())?;
     let event = json!({
         "topic": "org.acme/press-4/things/twin/events/modified", "headers": {}, "revision": 42,
         "path": "/attributes", "value": {"rpm": 900},
@@ -139,4 +157,47 @@ fn what_is_wrong_is_told() {
         `none.json` cannot be read: No such file or directory (os error 2)
     "#]],
     );
+}
+
+/// What goes wrong with scripts: nothing returned, thrown, no content type.
+#[test]
+fn scripts_and_what_they_make() {
+    let args = [
+        "explain",
+        "--connection",
+        "scripts.json",
+        "--signal",
+        "event.json",
+        "--policy",
+        "policy.json",
+        "--policy",
+        "imported.json",
+        "--format",
+        "json",
+    ];
+    let ended = setup().and_then(|setup| setup.execute(&args)).unwrap();
+    ended.expect_code(0).unwrap();
+    let explained: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let lines = explained["targets"].as_array().unwrap().iter().map(|target| {
+        let text = |name: &str| target[name].as_str().unwrap_or_default();
+        format!("{} {}\n  {}\n  {}\n", text("outcome"), text("reason"), text("because"), text("remedy"))
+    });
+    expect![[r#"
+        dropped unmapped
+          payload mapper `script-0`: it made nothing of it
+          let `mapFromDittoProtocolMsg` return a message for such signals
+        failed mapping
+          not mapped: mapper `script-1`: the script failed: Error: no 900 at mapFromDittoProtocolMsg (outgoingScript:2:27); mend the script (connectivity:message.mapping.failed)
+          mend the payload mapper; `ditto-connectivity explain` shows what it is given
+        failed mapping
+          not mapped: mapper `script-2`: the message has no content type; give Ditto.buildExternalMsg a content type (connectivity:message.mapping.failed)
+          mend the payload mapper; `ditto-connectivity explain` shows what it is given
+    "#]].assert_eq(&lines.collect::<String>());
+}
+
+#[test]
+fn a_script_that_cannot_be_compiled() {
+    check(&["--connection", "broken.json", "--signal", "event.json"], 65, expect![[r#"
+        broken.json: 1:676: error at /mappingDefinitions/script-0/options/outgoingScript: SyntaxError: function name expected at outgoingScript:1:10; mend the script
+    "#]]);
 }
