@@ -11,7 +11,6 @@ use ditto_connection::Connection;
 use ditto_connectivity::{
     DirectoryConfig, HttpConfig, HttpLogin, LaneDirectory, SharedDirectory, SourceConfig,
 };
-use ditto_mapping::Engines;
 use ditto_outbound::{
     CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, Lane, NoAcknowledgements,
     RecordingLeaf, ReplayFeed,
@@ -356,7 +355,7 @@ fn enriching() -> anyhow::Result<Arc<CompiledConnection>> {
     );
     let connection =
         Connection::from_json(&definition.to_string()).map_err(|error| anyhow::anyhow!("{error}"))?;
-    Ok(CompiledConnection::compile(&connection, &Engines::default()))
+    Ok(CompiledConnection::compile(&connection, &ditto_connectivity::run_options()))
 }
 
 fn lane(

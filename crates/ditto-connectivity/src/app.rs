@@ -11,7 +11,7 @@ use ditto_kafka::{
 };
 use ditto_outbound::{
     AcknowledgementSink, CompiledConnection, Feed, Intake, InternalHeaders, Lane, Leaf, NoAcknowledgements,
-    OnHold,
+    OnHold, RunOptions,
 };
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,7 +24,7 @@ use crate::definitions::Definitions;
 use crate::directory::{DirectoryError, SharedDirectory};
 use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
 use crate::grace::Grace;
-use crate::mappers::engines;
+use crate::mappers::run_options;
 use crate::publish::{KafkaLeaf, cluster_of};
 use crate::report::Report;
 use crate::stamp::LinesLeaf;
@@ -109,10 +109,11 @@ impl App {
                 warn!(connection = id, "the configuration names a connection in [lanes] that does not run");
             }
         }
-        let engines = engines();
+        let options = run_options();
         let compile = |connection: Connection| {
             let on_hold = config.lanes.of(connection.id().as_str()).on_hold;
-            let compiled = CompiledConnection::compile_with(&connection, &engines, on_hold);
+            let compiled =
+                CompiledConnection::compile(&connection, &RunOptions { on_hold, ..options.clone() });
             (connection, compiled)
         };
         let connections = connections.into_iter().map(compile).collect();

@@ -39,7 +39,7 @@ pub use self::{
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},
     lanes::{Destination, DestinationError},
-    mappers::{engines, read_definition},
+    mappers::{engines, read_definition, run_options},
     program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},

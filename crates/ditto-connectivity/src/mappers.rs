@@ -5,11 +5,16 @@ use std::sync::Arc;
 use ditto_connection::{Connection, Draft, ValidationReport};
 use ditto_javascript::JavaScriptFactory;
 use ditto_mapping::Engines;
-use ditto_outbound::check_mapper;
+use ditto_outbound::{RunOptions, check_mapper};
 
 /// The kinds of payload mappers that a definition may have.
 pub fn engines() -> Engines {
     Engines::default().with(Arc::new(JavaScriptFactory::default()))
+}
+
+/// How connections run unless it is said otherwise.
+pub fn run_options() -> RunOptions {
+    RunOptions { engines: engines(), ..RunOptions::default() }
 }
 
 /// Reads a definition, with the options of its payload mappers.

@@ -1,12 +1,13 @@
 //! Acknowledgements: one pure function of all outcomes of a signal (outbound.md §6).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ditto_protocol::{AckLabel, Acknowledgement, Acknowledgements, Category, EntityKind, Signal};
 use serde_json::{Map, Value, json};
 use smallvec::SmallVec;
 
+use crate::journal::{About, Entry, EntryCategory, EntryLevel, Step};
 use crate::leaf::{Delivered, Token, Written};
 use crate::outcome::{DeliverError, DeliverErrorKind, Outcome, Refusal};
 use crate::signal::RoutedSignal;
@@ -103,6 +104,35 @@ impl Ledger {
     fn of_target(&mut self, target: &Arc<CompiledTarget>) -> Option<&mut OfTarget> {
         let mut targets = self.connections.iter_mut().flat_map(|of_connection| &mut of_connection.targets);
         targets.find(|of_target| Arc::ptr_eq(&of_target.target, target))
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        self.signal.signal()
+    }
+
+    /// Counts what is to be said at the targets that say it, and writes it into their journal if it is not good.
+    pub(crate) fn count(&self) {
+        for of_target in self.connections.iter().flat_map(|of_connection| &of_connection.targets) {
+            let target = &of_target.target;
+            let results = of_target.records.iter().map(|record| match &record.result {
+                Some(Err(error)) => Some(error),
+                _ => None,
+            });
+            for error in of_target.failure.iter().map(Some).chain(results) {
+                target.counters().acknowledge(error.is_none());
+                if let Some(error) = error {
+                    target.journal().write(Entry {
+                        time: SystemTime::now(),
+                        category: EntryCategory::Target,
+                        step: Step::Acknowledged,
+                        level: EntryLevel::Failure,
+                        address: Some(target.shared_address().clone()),
+                        about: About::of(self.signal()),
+                        message: format!("`{}` with status {}", of_target.label, error.kind().status()),
+                    });
+                }
+            }
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::journal::Step;
 use crate::outcome::{DeliverErrorKind, DropReason, Outcome};
 use crate::signal::Unreadable;
 
@@ -15,6 +16,9 @@ pub struct TargetCounters {
     published: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     failed: [AtomicU64; DeliverErrorKind::NAMES.len()],
+    messages: AtomicU64,
+    records: AtomicU64,
+    acknowledged: [AtomicU64; 2],
 }
 
 impl TargetCounters {
@@ -32,15 +36,45 @@ impl TargetCounters {
         counter.map_or(0, add)
     }
 
+    /// Counts a message that was made.
+    pub(crate) fn make(&self) {
+        add(&self.messages);
+    }
+
+    /// Counts a record that was written.
+    pub(crate) fn write(&self) {
+        add(&self.records);
+    }
+
+    /// Counts an acknowledgement.
+    pub(crate) fn acknowledge(&self, is_good: bool) {
+        let [good, bad] = &self.acknowledged;
+        add(if is_good { good } else { bad });
+    }
+
     /// The values now.
     pub fn snapshot(&self) -> TargetCounts {
         // Outcomes first: a signal that ends between the reads shows as in flight, never as ended twice.
         let published = self.published.load(Relaxed);
         let dropped = named(&DropReason::ALL.map(DropReason::name), &self.dropped);
         let failed = named(&DeliverErrorKind::NAMES, &self.failed);
-        TargetCounts { selected: self.selected.load(Relaxed), published, dropped, failed }
+        TargetCounts {
+            published,
+            dropped,
+            failed,
+            messages: self.messages.load(Relaxed),
+            records: self.records.load(Relaxed),
+            acknowledged: self.acknowledged.each_ref().map(|count| count.load(Relaxed)),
+            selected: self.selected.load(Relaxed),
+        }
     }
 }
+
+/// Dropped before anything was made of them.
+pub(crate) const FILTERED: [DropReason; 3] =
+    [DropReason::NotReadable, DropReason::Restricted, DropReason::Filtered];
+/// Dropped though somebody may have wanted them.
+pub(crate) const LATE: [DropReason; 3] = [DropReason::Expired, DropReason::OnHold, DropReason::Closed];
 
 /// The values of [`TargetCounters`] at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +87,38 @@ pub struct TargetCounts {
     pub dropped: Vec<(&'static str, u64)>,
     /// Signals that failed, by reason. Every reason is listed.
     pub failed: Vec<(&'static str, u64)>,
+    /// Messages that were made of signals.
+    pub messages: u64,
+    /// Records that were written by the brokers.
+    pub records: u64,
+    /// Acknowledgements that were issued: good ones, others.
+    pub acknowledged: [u64; 2],
 }
 
 impl TargetCounts {
+    /// How often a step was taken: as it is meant to, and otherwise. Signals count, of messages and records each of them
+    /// (status-metrics-logs.md §4).
+    pub fn of_step(&self, step: Step) -> [u64; 2] {
+        let of = |counts: &[(&'static str, u64)], wanted: &dyn Fn(&str) -> bool| -> u64 {
+            counts.iter().filter(|(name, _)| wanted(name)).map(|(_, n)| n).sum()
+        };
+        let unfiltered = |name: &str| FILTERED.iter().any(|reason| reason.name() == name);
+        let late = |name: &str| LATE.iter().any(|reason| reason.name() == name);
+        let no_thing = |name: &str| name == "thing-absent" || name == "thing-unknown";
+        match step {
+            Step::Dispatched => [self.selected, 0],
+            Step::Filtered => {
+                let not = of(&self.dropped, &unfiltered) + of(&self.failed, &no_thing);
+                [self.selected.saturating_sub(not), 0]
+            }
+            Step::Mapped => [self.messages, of(&self.failed, &no_thing)],
+            Step::Dropped => [of(&self.dropped, &|name| !late(name)), of(&self.dropped, &late)],
+            Step::Published => [self.records, of(&self.failed, &|name| !no_thing(name) && name != "mapping")],
+            Step::Acknowledged => self.acknowledged,
+            Step::Other => [0, of(&self.failed, &|name| name == "mapping")],
+        }
+    }
+
     /// Signals that have no outcome yet.
     pub fn in_flight(&self) -> u64 {
         let ended = self.published + sum(&self.dropped) + sum(&self.failed);

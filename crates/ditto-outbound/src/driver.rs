@@ -12,6 +12,7 @@ use tower::Service;
 
 use self::holding::{Outgoing, Scope};
 use crate::hold::{Gate, Parked};
+use crate::journal::About;
 use crate::leaf::{Completing, Completion, Enqueued, Leaf, Token};
 use crate::map::{Mapped, Prepared};
 use crate::outcome::{DeliverError, DropReason, Outcome};
@@ -97,9 +98,20 @@ impl<L: Leaf> Driver<L> {
         settlement: &mut Settlement<T>,
     ) {
         let target = settlement.select(signal, &selected.target);
-        match self.prepare.call(selected).into_output() {
+        let is_due = selected.target.is_journal_due();
+        let routed = selected.signal.clone();
+        let prepared = self.prepare.call(selected).into_output();
+        let is_wrong = match &prepared {
+            Ok(Prepared::Messages(messages)) => messages.iter().any(Result::is_err),
+            other => other.is_err(),
+        };
+        if is_due || is_wrong {
+            settlement.watch(signal, target, About::of(routed.signal()));
+        }
+        match prepared {
             Ok(Prepared::Message(mut mapped)) => {
                 mapped.token = settlement.open_record(signal, target);
+                mapped.target.counters().make();
                 self.waiting.push_back(mapped);
             }
             Ok(Prepared::Messages(messages)) => {
@@ -110,7 +122,10 @@ impl<L: Leaf> Driver<L> {
                     .collect();
                 for (token, message) in opened {
                     match message {
-                        Ok(mapped) => self.waiting.push_back(Mapped { token, ..mapped }),
+                        Ok(mapped) => {
+                            mapped.target.counters().make();
+                            self.waiting.push_back(Mapped { token, ..mapped });
+                        }
                         Err(error) => settlement.complete(token, Err(error)),
                     }
                 }
@@ -166,8 +181,14 @@ impl<L: Leaf> Driver<L> {
                 settlement.record(token).map_or(usize::MAX, |(_, target)| self.place(target))
             }
         };
+        let mut about = None;
         let enqueued = room.and_then(|()| match parked {
-            Parked::Mapped(mapped) => self.deliver.call(mapped).into_output(),
+            Parked::Mapped(mapped) => {
+                let signal = mapped.signal.get().clone();
+                let enqueued = self.deliver.call(mapped).into_output();
+                about = enqueued.is_err().then(|| About::of(signal.signal()));
+                enqueued
+            }
             Parked::Destined(record) => self.deliver.inner_mut().inner_mut().call(*record).into_output(),
         });
         match enqueued {
@@ -187,6 +208,9 @@ impl<L: Leaf> Driver<L> {
             }
             Err(error) => {
                 self.passed_over(token, place);
+                if let Some(about) = about {
+                    settlement.watch_record(token, about);
+                }
                 settlement.complete(token, Err(error));
             }
         }

@@ -17,6 +17,7 @@ mod filter;
 mod headers;
 mod hold;
 mod intake;
+mod journal;
 mod lane;
 mod leaf;
 mod map;
@@ -51,6 +52,7 @@ pub use self::{
     fields::SignalFields,
     hold::{Held, OnHold, Settling},
     intake::{FeedPolicy, Intake, InternalHeaders},
+    journal::{About, Entry, EntryCategory, EntryLevel, Journal, Step},
     lane::Lane,
     leaf::{
         Completing, Completion, Delivered, Destination, Destined, Enqueued, HeaderName, Leaf, RecordHeaders,
@@ -61,5 +63,5 @@ pub use self::{
     resolve::SignalValues,
     signal::RoutedSignal,
     stage::{Halt, Immediate, Stage, StageLayer, Staged, StagedFuture},
-    target::{CompiledConnection, CompiledTarget},
+    target::{CompiledConnection, CompiledTarget, RunOptions},
 };

@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 use tracing::{error, info};
 
 use crate::acknowledge::{AcknowledgementSink, Ledger};
-use crate::counters::LaneCounters;
+use crate::counters::{LATE, LaneCounters};
+use crate::journal::About;
 use crate::leaf::{Delivered, Token, Written};
 use crate::outcome::{DeliverError, DropReason, Outcome};
 use crate::target::CompiledTarget;
@@ -62,6 +63,8 @@ struct SignalInFlight<T> {
 #[derive(Debug)]
 struct TargetInFlight {
     target: Arc<CompiledTarget>,
+    /// What the journal says of it, if it is to be written there.
+    about: Option<Box<About>>,
     open_records: u32,
     /// The first outcome of a record that was not published.
     unpublished: Option<Outcome>,
@@ -143,8 +146,27 @@ impl<T> Settlement<T> {
         target.counters().select();
         let Some(entry) = self.signals.get_mut(signal) else { return 0 };
         entry.open += 1;
-        entry.targets.push(TargetInFlight { target: target.clone(), open_records: 0, unpublished: None });
+        entry.targets.push(TargetInFlight {
+            target: target.clone(),
+            about: None,
+            open_records: 0,
+            unpublished: None,
+        });
         entry.targets.len() - 1
+    }
+
+    /// What becomes of a signal at a target is to be written into the journal, with what it is about.
+    pub(crate) fn watch(&mut self, signal: SignalKey, target: usize, about: About) {
+        if let Some(target) = self.signals.get_mut(signal).and_then(|signal| signal.targets.get_mut(target)) {
+            target.about = Some(Box::new(about));
+        }
+    }
+
+    /// The same, of the signal of a record.
+    pub(crate) fn watch_record(&mut self, token: Token, about: About) {
+        if let Some(record) = self.records.get(token as usize).copied() {
+            self.watch(record.signal, record.target, about);
+        }
     }
 
     /// Adds a record of a selected target. All records of a target are added before one of them is enqueued.
@@ -194,9 +216,13 @@ impl<T> Settlement<T> {
         let Some(record) = self.records.try_remove(token as usize) else { return };
         if let Some(signal) = self.signals.get_mut(record.signal)
             && let Some(target) = signal.targets.get(record.target)
-            && let Some(ledger) = &mut signal.ledger
         {
-            ledger.completed(&target.target, token, result.clone());
+            if result.is_ok() {
+                target.target.counters().write();
+            }
+            if let Some(ledger) = &mut signal.ledger {
+                ledger.completed(&target.target, token, result.clone());
+            }
         }
         self.close_record(record, result.err().map(Outcome::Failed));
     }
@@ -223,7 +249,7 @@ impl<T> Settlement<T> {
         }
         if target.open_records == 0 {
             let outcome = target.unpublished.take().unwrap_or(Outcome::Published);
-            count(&target.target, &outcome);
+            tell(target, signal.ledger.as_deref(), &outcome);
             self.close_one(record.signal);
         }
     }
@@ -232,7 +258,7 @@ impl<T> Settlement<T> {
     pub(crate) fn end(&mut self, signal: SignalKey, target: usize, outcome: &Outcome) {
         let Some(entry) = self.signals.get_mut(signal) else { return };
         let Some(ended) = entry.targets.get(target) else { return };
-        count(&ended.target, outcome);
+        tell(ended, entry.ledger.as_deref(), outcome);
         if let Some(ledger) = &mut entry.ledger {
             ledger.ended(&ended.target, outcome);
         }
@@ -255,6 +281,9 @@ impl<T> Settlement<T> {
     }
 
     fn acknowledge(&mut self, ledger: Option<Box<Ledger>>) {
+        if let Some(ledger) = &ledger {
+            ledger.count();
+        }
         for acknowledgement in ledger.iter().flat_map(|ledger| ledger.acknowledgements()) {
             self.counters.acknowledge();
             self.acknowledgements.send(acknowledgement);
@@ -300,6 +329,22 @@ impl<T> Settlement<T> {
         let ledger = self.signals.get(deadline.signal).and_then(|signal| signal.ledger.as_ref());
         ledger.is_some_and(|ledger| ledger.id() == deadline.id)
     }
+}
+
+/// Counts an outcome, and writes it into the journal: each that is not as it is meant to, and of others those that are due.
+fn tell(target: &TargetInFlight, ledger: Option<&Ledger>, outcome: &Outcome) {
+    count(&target.target, outcome);
+    let is_wrong = match outcome {
+        Outcome::Published => false,
+        Outcome::Dropped(reason) => LATE.contains(reason),
+        Outcome::Failed(_) => true,
+    };
+    if !is_wrong && target.about.is_none() {
+        return;
+    }
+    let known = || ledger.map(|ledger| About::of(ledger.signal())).unwrap_or_default();
+    let about = target.about.as_deref().cloned().unwrap_or_else(known);
+    target.target.journal().of_signal(target.target.shared_address(), &about, outcome);
 }
 
 /// Counts an outcome. Of what is not published the 1st, 2nd, 4th, 8th … of a kind is logged: nothing ends silently, and

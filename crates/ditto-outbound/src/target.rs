@@ -1,5 +1,6 @@
 //! Connections as they are used per message: compiled once, nothing is parsed later.
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,9 +13,10 @@ use ditto_protocol::KnownHeader;
 use crate::asked::Asked;
 use crate::counters::TargetCounters;
 use crate::hold::{Held, OnHold};
+use crate::journal::{self, Journal};
 use crate::leaf::{Destination, HeaderName, Topic};
 use crate::mappers::{self, TargetMapping};
-use crate::signal::{Audience, RoutedSignal};
+use crate::signal::{Audience, RoutedSignal, now_ms};
 use crate::topics::Topics;
 
 /// A connection, ready for signals.
@@ -24,6 +26,7 @@ pub struct CompiledConnection {
     targets: Vec<Arc<CompiledTarget>>,
     debug_enabled: bool,
     on_hold: OnHold,
+    journal: Journal,
     hold: HoldStatus,
 }
 
@@ -49,7 +52,7 @@ pub struct CompiledTarget {
     connection_id: Arc<str>,
     /// The same as bytes, for the header that each record gets.
     connection_id_bytes: Bytes,
-    address_text: String,
+    address_text: Arc<str>,
     address: Address,
     topics: Topics,
     /// What the filters of all targets of the connection ask for.
@@ -65,6 +68,9 @@ pub struct CompiledTarget {
     /// Whether it gets everything, with who may read it.
     stamps: bool,
     counters: TargetCounters,
+    journal: Journal,
+    /// When a signal with which nothing is wrong was written into the journal last, in milliseconds since 1970.
+    written_ms: AtomicI64,
     hold: HoldStatus,
 }
 
@@ -93,27 +99,35 @@ struct Shared<'c> {
     asked: &'c Arc<Asked>,
     mappings: &'c Mappings,
     stamps: bool,
+    journal: &'c Journal,
+}
+
+/// How a connection is run, beside what its definition says.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// The kinds of payload mappers that definitions may have.
+    pub engines: Engines,
+    /// What becomes of its signals when they cannot be published for now.
+    pub on_hold: OnHold,
+    /// Where it is written what happens to it.
+    pub journal: Journal,
 }
 
 impl CompiledConnection {
     /// Compiles a definition. What could be wrong with it was found when it was read; a target that names a payload
     /// mapper which cannot be used fails each of its signals.
-    pub fn compile(connection: &Connection, engines: &Engines) -> Arc<Self> {
-        Self::compile_with(connection, engines, OnHold::default())
+    pub fn compile(connection: &Connection, options: &RunOptions) -> Arc<Self> {
+        Self::compile_as(connection, options, false)
     }
 
     /// Compiles a definition of one target, which gets every signal of its topics, whoever may read it, with headers that say who
     /// may: for a feed of the operator's own.
     pub fn stamping(connection: &Connection) -> Arc<Self> {
-        Self::compile_as(connection, &Engines::default(), OnHold::default(), true)
+        Self::compile_as(connection, &RunOptions::default(), true)
     }
 
-    /// Compiles a definition whose signals are treated so when they cannot be published for now.
-    pub fn compile_with(connection: &Connection, engines: &Engines, on_hold: OnHold) -> Arc<Self> {
-        Self::compile_as(connection, engines, on_hold, false)
-    }
-
-    fn compile_as(connection: &Connection, engines: &Engines, on_hold: OnHold, stamps: bool) -> Arc<Self> {
+    fn compile_as(connection: &Connection, options: &RunOptions, stamps: bool) -> Arc<Self> {
+        let RunOptions { engines, on_hold, journal } = options;
         let id: Arc<str> = connection.id().as_str().into();
         let labels: Arc<[Box<str>]> = connection
             .targets()
@@ -124,7 +138,7 @@ impl CompiledConnection {
         let subscriptions = connection.targets().iter().flat_map(|target| target.topics());
         let asked = Arc::new(Asked::of(subscriptions.filter_map(TopicSubscription::filter)));
         let mappings = mappers::mappings(connection, engines);
-        let shared = Shared { id: &id, labels: &labels, asked: &asked, mappings: &mappings, stamps };
+        let shared = Shared { id: &id, labels: &labels, asked: &asked, mappings: &mappings, stamps, journal };
         let targets = connection.targets().iter().enumerate();
         let targets = targets
             .map(|(index, target)| Arc::new(CompiledTarget::compile(index, target, &shared)))
@@ -133,7 +147,8 @@ impl CompiledConnection {
             id,
             targets,
             debug_enabled: connection.is_debug_enabled(),
-            on_hold,
+            on_hold: *on_hold,
+            journal: journal.clone(),
             hold: HoldStatus::default(),
         })
     }
@@ -156,6 +171,11 @@ impl CompiledConnection {
     /// What becomes of its signals when they cannot be published for now.
     pub fn on_hold(&self) -> OnHold {
         self.on_hold
+    }
+
+    /// What happened to it and its signals lately.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Why nothing goes to any of its targets for now.
@@ -207,13 +227,13 @@ impl CompiledTarget {
             };
             (HeaderName::Mapped(name.as_str().into()), value)
         });
-        let Shared { id, labels, asked, mappings, stamps } = *of_connection;
+        let Shared { id, labels, asked, mappings, stamps, journal } = *of_connection;
         let is_content_type = |(name, _): &(String, Template)| name.eq_ignore_ascii_case("content-type");
         Self {
             index,
             connection_id: id.clone(),
             connection_id_bytes: Bytes::copy_from_slice(id.as_bytes()),
-            address_text: target.address().to_string(),
+            address_text: target.address().to_string().into(),
             address,
             topics: Topics::new(target.topics()),
             asked: asked.clone(),
@@ -225,6 +245,8 @@ impl CompiledTarget {
             labels_of_connection: labels.clone(),
             stamps,
             counters: TargetCounters::default(),
+            journal: journal.clone(),
+            written_ms: AtomicI64::new(0),
             hold: HoldStatus::default(),
         }
     }
@@ -239,9 +261,28 @@ impl CompiledTarget {
         &self.address_text
     }
 
+    pub(crate) fn shared_address(&self) -> &Arc<str> {
+        &self.address_text
+    }
+
     /// What became of its signals.
     pub fn counters(&self) -> &TargetCounters {
         &self.counters
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Whether the next signal is to be written into the journal though nothing is wrong with it.
+    pub(crate) fn is_journal_due(&self) -> bool {
+        let now = now_ms();
+        let pause = i64::try_from(journal::PAUSE.as_millis()).unwrap_or(i64::MAX);
+        let is_due = now.saturating_sub(self.written_ms.load(Relaxed)) >= pause;
+        if is_due {
+            self.written_ms.store(now, Relaxed);
+        }
+        is_due
     }
 
     /// The topic, if it is the same for each signal.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context;
 use bytes::Bytes;
 use ditto_connection::{Connection, Draft};
-use ditto_connectivity::{KafkaLeaf, engines, read_definition};
+use ditto_connectivity::{KafkaLeaf, read_definition, run_options};
 use ditto_kafka::{ClusterSettings, ProducerPool, ProducerSettings};
 use ditto_outbound::{
     CompiledConnection, FeedPolicy, Intake, InternalHeaders, Lane, NoAcknowledgements, VecFeed,
@@ -71,7 +71,7 @@ async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
         let settings =
             ProducerSettings::new(ClusterSettings::plaintext([&broker.listeners.plaintext]), "vectors");
         let leaf = KafkaLeaf::new(&pool, settings)?;
-        let compiled = CompiledConnection::compile(connection, &engines());
+        let compiled = CompiledConnection::compile(connection, &run_options());
         let signals = row["given"]["signals"]
             .as_array()
             .cloned()

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ditto_connection::Draft;
-use ditto_connectivity::{engines, read_definition};
+use ditto_connectivity::{read_definition, run_options};
 use ditto_outbound::{
     AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy,
     Intake, InternalHeaders, Lane, NoAcknowledgements, RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,
@@ -104,7 +104,7 @@ fn run(row: &Value) -> anyhow::Result<Result<End, Vec<String>>> {
             });
         }
     };
-    let compiled = CompiledConnection::compile(&connection, &engines());
+    let compiled = CompiledConnection::compile(&connection, &run_options());
     let leaf = leaf(given["context"]["producer"].clone())?;
     let sink = RecordingSink::default();
     let signals = match &given["signals"] {

@@ -20,7 +20,6 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use ditto_authorization::{AuthorizationContext, Decision, Enforcer};
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use ditto_outbound::{
     CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, Lane, NoAcknowledgements,
     RecordingLeaf, ReplayFeed, Sent,
@@ -116,7 +115,8 @@ fn publish(definition: &Value, feed: &[CorpusRecord], moments: &[Moment]) -> Res
         let headers = record.headers.iter().map(|(name, value)| (bytes(name), bytes(value)));
         (bytes(&record.value), headers.collect())
     });
-    let connections = vec![(CompiledConnection::compile(&connection, &Engines::default()), leaf.clone())];
+    let connections =
+        vec![(CompiledConnection::compile(&connection, &ditto_connectivity::run_options()), leaf.clone())];
     let intake = Intake::new(FeedPolicy::default());
     let lane = Lane::new(ReplayFeed::of_records(records), intake, connections, Box::new(NoAcknowledgements));
     let is_fed = |moment: &&Moment| feed.iter().any(|record| record.n == moment.record);

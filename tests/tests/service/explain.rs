@@ -197,7 +197,11 @@ fn scripts_and_what_they_make() {
 
 #[test]
 fn a_script_that_cannot_be_compiled() {
-    check(&["--connection", "broken.json", "--signal", "event.json"], 65, expect![[r#"
+    check(
+        &["--connection", "broken.json", "--signal", "event.json"],
+        65,
+        expect![[r#"
         broken.json: 1:676: error at /mappingDefinitions/script-0/options/outgoingScript: SyntaxError: function name expected at outgoingScript:1:10; mend the script
-    "#]]);
+    "#]],
+    );
 }

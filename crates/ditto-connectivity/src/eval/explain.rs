@@ -21,7 +21,7 @@ use super::shown::plain;
 use crate::cli::ExplainArgs;
 use crate::config::Config;
 use crate::directory::{LaneDirectory, SharedDirectory};
-use crate::mappers::{engines, read_definition};
+use crate::mappers::{read_definition, run_options};
 use crate::run::runtime;
 
 pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
@@ -36,7 +36,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
         Some(config) => Asked::Service(Service::start(config)?),
         None => Asked::Files(Files::read(args)?),
     };
-    let mut explainer = Explainer::new(CompiledConnection::compile(&connection, &engines()));
+    let mut explainer = Explainer::new(CompiledConnection::compile(&connection, &run_options()));
     let stdin = ["-".into()];
     let signals = if args.on.signal.is_empty() { &stdin } else { args.on.signal.as_slice() };
     each_signal(signals, |source, signal| match signal {

@@ -70,7 +70,7 @@ fn connection(address: &str, id: &str) -> Arc<CompiledConnection> {
     });
     CompiledConnection::compile(
         &Connection::from_json(&definition.to_string()).unwrap(),
-        &ditto_mapping::Engines::default(),
+        &ditto_outbound::RunOptions::default(),
     )
 }
 

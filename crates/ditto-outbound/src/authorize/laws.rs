@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -18,6 +17,7 @@ use crate::lane::Lane;
 use crate::memory::MemoryDirectory;
 use crate::recording::{RecordingLeaf, Sent, VecFeed};
 use crate::target::CompiledConnection;
+use crate::target::RunOptions;
 
 const SUBJECTS: [&str; 3] = ["integ:a", "integ:b", "integ:c"];
 /// Leaves of things. What stands above them is an object.
@@ -152,7 +152,7 @@ impl Reader {
 }
 
 fn connection(context: &[&str], topic: &str) -> Arc<CompiledConnection> {
-    CompiledConnection::compile(&definition(context, topic), &Engines::default())
+    CompiledConnection::compile(&definition(context, topic), &RunOptions::default())
 }
 
 fn definition(context: &[&str], topic: &str) -> Connection {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
@@ -13,6 +12,7 @@ use crate::lane::Lane;
 use crate::memory::MemoryDirectory;
 use crate::recording::{RecordingLeaf, VecFeed};
 use crate::target::CompiledConnection;
+use crate::target::RunOptions;
 
 /// `integ:full` reads everything, `integ:part` what is in `paths`. Each record as its key and payload; and what was dropped.
 #[track_caller]
@@ -30,7 +30,7 @@ fn check(paths: &[&str], topics: &str, event: &Value, expected: &[(&str, Value)]
     });
     let connection = CompiledConnection::compile(
         &Connection::from_json(&definition.to_string()).unwrap(),
-        &Engines::default(),
+        &RunOptions::default(),
     );
     let mut event = event.clone();
     let paths: Value = paths.iter().map(|path| ((*path).to_owned(), json!([0]))).collect();

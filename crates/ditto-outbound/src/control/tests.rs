@@ -1,5 +1,4 @@
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,6 +9,7 @@ use crate::lane::Lane;
 use crate::leaf::Delivered;
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::recording::{Answer, RecordingLeaf};
+use crate::target::RunOptions;
 
 /// A feed that is written to while the lane runs.
 struct Fed {
@@ -81,7 +81,10 @@ fn compile(id: &str, addresses: &[&str]) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": addresses.iter().map(target).collect::<Vec<_>>()
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap(), &Engines::default())
+    CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &RunOptions::default(),
+    )
 }
 
 fn silent() -> RecordingLeaf {

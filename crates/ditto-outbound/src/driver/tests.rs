@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -19,6 +18,7 @@ use crate::lane::Lane;
 use crate::leaf::{Delivered, Destined, Undelivered};
 use crate::outcome::{DeliverErrorKind, Refusal};
 use crate::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, ReplayFeed, Sent, VecFeed};
+use crate::target::RunOptions;
 
 const ANY: Refusal = Refusal { retriable: true };
 
@@ -34,10 +34,9 @@ fn compile(addresses: &[&str], on_hold: OnHold) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": addresses.iter().map(target).collect::<Vec<_>>()
     });
-    CompiledConnection::compile_with(
+    CompiledConnection::compile(
         &Connection::from_json(&definition.to_string()).unwrap(),
-        &Engines::default(),
-        on_hold,
+        &RunOptions { on_hold, ..RunOptions::default() },
     )
 }
 

@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use expect_test::{Expect, expect};
 use serde_json::json;
 
@@ -12,6 +11,7 @@ use super::*;
 use crate::feed::Payload;
 use crate::intake::{FeedPolicy, Intake, InternalHeaders};
 use crate::memory::MemoryDirectory;
+use crate::target::RunOptions;
 
 /// What is explained, all of it right until something is changed.
 struct Case {
@@ -67,7 +67,7 @@ impl Case {
         });
         let connection = CompiledConnection::compile(
             &Connection::from_json(&definition.to_string()).unwrap(),
-            &Engines::default(),
+            &RunOptions::default(),
         );
         let directory = MemoryDirectory::default();
         directory.tell_policy(

@@ -14,8 +14,8 @@ use crate::intake::{FeedPolicy, InternalHeaders};
 use crate::leaf::{Completing, Completion, Delivered, Enqueued};
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 use crate::recording::{Answer, RecordingLeaf, RecordingSink, VecFeed};
+use crate::target::RunOptions;
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 
 fn compile(id: &str, targets: Value, debug: bool) -> Arc<CompiledConnection> {
     let definition = json!({
@@ -23,7 +23,10 @@ fn compile(id: &str, targets: Value, debug: bool) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092", "debugEnabled": debug.to_string()},
         "targets": targets
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap(), &Engines::default())
+    CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &RunOptions::default(),
+    )
 }
 
 fn target(address: &str, topic: &str, subjects: &[&str]) -> Value {

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ditto_authorization::{Enforcer, Policy};
 use ditto_connection::Connection;
-use ditto_mapping::Engines;
 use ditto_protocol::{Acknowledgements, Signal};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -20,6 +19,7 @@ use crate::lane::Lane;
 use crate::memory::MemoryDirectory;
 use crate::recording::{Answer, ListFeed, RecordingLeaf, RecordingSink, VecFeed};
 use crate::target::CompiledConnection;
+use crate::target::RunOptions;
 
 fn definition(topics: &[&str]) -> Value {
     json!({
@@ -32,7 +32,7 @@ fn definition(topics: &[&str]) -> Value {
 fn connection(topics: &[&str]) -> Arc<CompiledConnection> {
     CompiledConnection::compile(
         &Connection::from_json(&definition(topics).to_string()).unwrap(),
-        &Engines::default(),
+        &RunOptions::default(),
     )
 }
 
@@ -241,7 +241,7 @@ fn nobody_reads_what_nobody_knows() {
     definition["targets"][0]["issuedAcknowledgementLabel"] = json!("c:done");
     let connection = CompiledConnection::compile(
         &Connection::from_json(&definition.to_string()).unwrap(),
-        &Engines::default(),
+        &RunOptions::default(),
     );
     let (leaf, sink, directory) =
         (RecordingLeaf::default(), RecordingSink::default(), MemoryDirectory::default());

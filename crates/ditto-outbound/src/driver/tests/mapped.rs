@@ -1,6 +1,7 @@
 //! Targets with payload mappers: several records of one signal, or none.
 
 use super::*;
+use crate::journal::{EntryLevel, Step};
 
 /// Each mapper of the list makes one message of an event, but `never` makes none and `broken` fails.
 fn compile_mapped(targets: &[(&str, &[&str])]) -> Arc<CompiledConnection> {
@@ -17,7 +18,10 @@ fn compile_mapped(targets: &[(&str, &[&str])]) -> Arc<CompiledConnection> {
         "targets": targets.iter().enumerate().map(target).collect::<Vec<_>>(),
         "mappingDefinitions": {"never": with("fn:delete()"), "broken": with("fn:nothing()")},
     });
-    CompiledConnection::compile(&Connection::from_json(&definition.to_string()).unwrap(), &Engines::default())
+    CompiledConnection::compile(
+        &Connection::from_json(&definition.to_string()).unwrap(),
+        &RunOptions::default(),
+    )
 }
 
 fn asking(labels: &[&str]) -> Value {
@@ -83,4 +87,34 @@ fn records_of_one_signal_end_together() {
     run(&connection, &leaf, &sink, VecFeed::of_texts([event(0, 1, &asking(&["c:label-0"]))]));
     assert_eq!(counts(&connection), ["a: 0 published, 1 record"]);
     assert_eq!(answers(&sink), ["424: c:label-0 400, c:label-0 204"]);
+}
+
+/// What is counted by steps, and what the journal says of the signals.
+#[test]
+fn steps_are_counted_and_written() {
+    let connection =
+        compile_mapped(&[("a", &["Ditto", "Normalized"]), ("b", &["broken"]), ("c/{{ header:k }}", &[])]);
+    let (leaf, sink) = (failing(0, DeliverErrorKind::Mapping, ""), RecordingSink::default());
+    let events = (1..=3).map(|revision| event(0, revision, &asking(&["c:label-0", "c:label-1"])));
+    run(&connection, &leaf, &sink, VecFeed::of_texts(events));
+    let steps = |target: usize| {
+        let counts = connection.targets()[target].counters().snapshot();
+        Step::ALL.map(|step| counts.of_step(step)).map(|[good, bad]| format!("{good}/{bad}")).join(" ")
+    };
+    // Dispatched, filtered, mapped, dropped, published, acknowledged, other.
+    assert_eq!(steps(0), "3/0 3/0 6/0 0/0 6/0 6/0 0/0");
+    assert_eq!(steps(1), "3/0 3/0 0/0 0/0 0/0 0/3 0/3");
+    assert_eq!(steps(2), "3/0 3/0 3/0 0/0 0/3 0/0 0/0");
+    let entries = connection.journal().entries();
+    let of = |address: &str, step: Step, level: EntryLevel| {
+        let found = entries.iter().filter(|it| it.address.as_deref() == Some(address) && it.step == step);
+        found.filter(|it| it.level == level).count()
+    };
+    // All went well within a tenth of a second: one is enough. What failed is written each time.
+    assert!((1..3).contains(&of("a", Step::Published, EntryLevel::Success)));
+    assert_eq!(of("b", Step::Other, EntryLevel::Failure), 3);
+    assert_eq!(of("b", Step::Acknowledged, EntryLevel::Failure), 3);
+    assert_eq!(of("c/{{ header:k }}", Step::Published, EntryLevel::Failure), 3);
+    let about = About { correlation_id: Some("x".into()), entity: Some(("thing", "a:t0".into())) };
+    assert!(entries.iter().all(|entry| entry.about == about), "{entries:#?}");
 }
