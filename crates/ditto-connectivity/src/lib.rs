@@ -14,6 +14,7 @@ mod grace;
 mod lanes;
 mod manual;
 mod mappers;
+mod observed;
 mod outlet;
 mod program;
 mod publish;
@@ -40,6 +41,7 @@ pub use self::{
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},
     lanes::{Destination, DestinationError},
     mappers::{engines, read_definition, run_options},
+    observed::{Observation, Observed},
     program::main,
     publish::KafkaLeaf,
     report::{Report, Totals},
