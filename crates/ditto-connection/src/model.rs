@@ -119,6 +119,12 @@ impl Connection {
         self.status
     }
 
+    /// The same in another state.
+    #[must_use]
+    pub fn with_status(self, status: ConnectionStatus) -> Self {
+        Self { status, ..self }
+    }
+
     /// Its uri.
     pub fn uri(&self) -> &ConnectionUri {
         &self.uri

@@ -5,6 +5,7 @@ mod app;
 mod check;
 mod cli;
 mod config;
+mod connecting;
 mod definitions;
 mod directory;
 mod eval;
@@ -19,6 +20,7 @@ mod outlet;
 mod program;
 mod publish;
 mod quickstart;
+mod registry;
 mod report;
 mod run;
 mod stamp;
@@ -44,11 +46,15 @@ pub use self::{
     observed::{Observation, Observed},
     program::main,
     publish::KafkaLeaf,
+    registry::{
+        ConnectionCommand, ConnectionStanding, Failure, Matches, Precondition, Put, Recovery, Registry,
+        RegistryError,
+    },
     report::{Report, Totals},
     status::{Standing, Status, Word},
     store::{
-        ConnectionStore, DirectoryStore, EmbeddedStore, KeyError, Loaded, Record, StoreError, StoreErrorKind,
-        StoreKey, StoreKeys, Unreadable,
+        ConnectionStore, DirectoryStore, EmbeddedStore, KeyError, Loaded, MemoryStore, Record, StoreError,
+        StoreErrorKind, StoreKey, StoreKeys, Unreadable,
     },
     telemetry::{LogConfig, LogFormat},
 };

@@ -54,6 +54,8 @@ pub enum Word {
     Failed,
     /// It does not work until somebody corrects a setting, here or at the brokers.
     Misconfigured,
+    /// It is not to work.
+    Closed,
 }
 
 impl fmt::Display for Word {
@@ -63,6 +65,7 @@ impl fmt::Display for Word {
             Self::Unknown => "unknown",
             Self::Failed => "failed",
             Self::Misconfigured => "misconfigured",
+            Self::Closed => "closed",
         })
     }
 }
@@ -214,7 +217,7 @@ impl Watched {
 }
 
 /// A client by what is known of its connection.
-fn of_state(state: &ConnectionState, servers: &[String]) -> Standing {
+pub(crate) fn of_state(state: &ConnectionState, servers: &[String]) -> Standing {
     let word = match state.status() {
         ConnectionStatus::Connected => Word::Open,
         ConnectionStatus::Failed => Word::Failed,

@@ -4,8 +4,11 @@
 
 mod directory;
 mod embedded;
+mod memory;
 mod sealed;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ditto_connection::Connection;
@@ -14,6 +17,7 @@ use ditto_protocol::ConnectionId;
 pub use self::{
     directory::DirectoryStore,
     embedded::EmbeddedStore,
+    memory::MemoryStore,
     sealed::{KeyError, StoreKey, StoreKeys},
 };
 
@@ -32,24 +36,37 @@ pub trait ConnectionStore: Send + Sync {
     /// It is not kept; what was kept before still is.
     fn put(&self, record: &Record) -> Result<(), StoreError>;
 
-    /// Forgets a connection; whether it was there. When it returns, a crash does not undo it.
+    /// Forgets a connection, all but the number of this change; whether it was there. When it returns, a crash does not
+    /// undo it.
     ///
     /// # Errors
     /// It is still kept.
-    fn delete(&self, id: &ConnectionId) -> Result<bool, StoreError>;
+    fn delete(&self, id: &ConnectionId, sequence: u64) -> Result<bool, StoreError>;
 }
 
 /// A connection as it is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// The connection, with its secrets.
-    pub connection: Connection,
-    /// How often it was changed; from 1.
+    pub connection: Arc<Connection>,
+    /// The number of the last change that gave it its definition: of what an ETag tells.
     pub revision: u64,
+    /// The number of the last change of all; opening and closing are changes too. From 1, and it goes on counting if the id
+    /// comes again after it was deleted (http-api.md §5).
+    pub sequence: u64,
     /// When it was created.
     pub created: SystemTime,
     /// When it was changed last.
     pub modified: SystemTime,
+}
+
+impl Record {
+    /// A connection that is new, by the change of this number.
+    #[must_use]
+    pub fn first(connection: Connection, sequence: u64) -> Self {
+        let now = SystemTime::now();
+        Self { connection: Arc::new(connection), revision: sequence, sequence, created: now, modified: now }
+    }
 }
 
 /// What a store has.
@@ -59,6 +76,8 @@ pub struct Loaded {
     pub records: Vec<Record>,
     /// What is none, or none any more.
     pub unreadable: Vec<Unreadable>,
+    /// The numbers of the changes that deleted those that are no more.
+    pub deleted: BTreeMap<ConnectionId, u64>,
 }
 
 /// Something that is kept and cannot be read.

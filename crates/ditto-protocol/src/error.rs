@@ -88,6 +88,20 @@ codes! {
     ACK_LABEL_INVALID = "acknowledgement:label.invalid", 400;
     /// A label that only Ditto itself acknowledges.
     ACK_LABEL_FORBIDDEN = "acknowledgement:ditto.acklabel.forbidden", 400;
+    /// Another connection id than that of the request.
+    CONNECTION_ID_NOT_SETTABLE = "connectivity:id.notsettable", 400;
+    /// There is a connection of that id already.
+    CONNECTION_CONFLICT = "connectivity:connection.conflict", 409;
+    /// There is no connection of that id.
+    CONNECTION_NOT_FOUND = "connectivity:connection.notfound", 404;
+    /// A connection could not be connected.
+    CONNECTION_FAILED = "connectivity:connection.failed", 504;
+    /// Connections cannot be kept for now.
+    CONNECTION_UNAVAILABLE = "connectivity:connection.unavailable", 503;
+    /// Connections are kept where nobody changes them by a request (our own).
+    CONNECTION_NOT_MODIFIABLE = "connectivity:connection.notmodifiable", 403;
+    /// A connection is not as the request supposes.
+    CONNECTION_PRECONDITION_FAILED = "connectivity:precondition.failed", 412;
     /// A payload mapper could not map a message.
     MESSAGE_MAPPING_FAILED = "connectivity:message.mapping.failed", 400;
     /// A definition that does not do.

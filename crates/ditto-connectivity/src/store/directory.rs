@@ -1,6 +1,7 @@
 //! A folder of JSON files that somebody else writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ditto_protocol::ConnectionId;
@@ -31,8 +32,9 @@ impl ConnectionStore for DirectoryStore {
         let definitions = Definitions::load(&self.folder)
             .map_err(|error| StoreError::unavailable(format!("folder `{}`", self.folder.display()), error))?;
         let records = definitions.connections.into_iter().map(|it| Record {
-            connection: it.connection,
+            connection: Arc::new(it.connection),
             revision: 1,
+            sequence: 1,
             created: modified(&it.file),
             modified: modified(&it.file),
         });
@@ -40,14 +42,14 @@ impl ConnectionStore for DirectoryStore {
             name: it.file.display().to_string(),
             reason: it.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         });
-        Ok(Loaded { records: records.collect(), unreadable: unreadable.collect() })
+        Ok(Loaded { records: records.collect(), unreadable: unreadable.collect(), ..Loaded::default() })
     }
 
     fn put(&self, _record: &Record) -> Result<(), StoreError> {
         Err(self.read_only())
     }
 
-    fn delete(&self, _id: &ConnectionId) -> Result<bool, StoreError> {
+    fn delete(&self, _id: &ConnectionId, _sequence: u64) -> Result<bool, StoreError> {
         Err(self.read_only())
     }
 }

@@ -12,6 +12,9 @@ use super::{ConnectionStore, Loaded, Record, StoreError, StoreErrorKind, StoreKe
 /// Sealed records by the id of their connection.
 const CONNECTIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("connections");
 
+/// The numbers of the changes that deleted connections, by their ids.
+const DELETED: TableDefinition<'_, &str, u64> = TableDefinition::new("deleted");
+
 /// What the file says of itself.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: &str = "format";
@@ -62,6 +65,7 @@ impl EmbeddedStore {
             if version.is_none() {
                 meta.insert(FORMAT, VERSION)?;
                 transaction.open_table(CONNECTIONS)?;
+                transaction.open_table(DELETED)?;
             }
             version.unwrap_or(VERSION)
         };
@@ -101,18 +105,29 @@ impl EmbeddedStore {
                 Err(reason) => loaded.unreadable.push(Unreadable { name: id.value().to_owned(), reason }),
             }
         }
+        for entry in transaction.open_table(DELETED)?.iter()? {
+            let (id, sequence) = entry?;
+            if let Ok(id) = id.value().parse() {
+                loaded.deleted.insert(id, sequence.value());
+            }
+        }
         Ok(loaded)
     }
 
-    fn write(&self, id: &ConnectionId, record: Option<&[u8]>) -> Result<bool, redb::Error> {
+    fn insert(&self, id: &ConnectionId, record: &[u8]) -> Result<(), redb::Error> {
         let transaction = self.database.begin_write()?;
-        let was_there = {
-            let mut table = transaction.open_table(CONNECTIONS)?;
-            match record {
-                Some(record) => table.insert(id.as_str(), record)?.is_some(),
-                None => table.remove(id.as_str())?.is_some(),
-            }
-        };
+        transaction.open_table(CONNECTIONS)?.insert(id.as_str(), record)?;
+        transaction.open_table(DELETED)?.remove(id.as_str())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn remove(&self, id: &ConnectionId, sequence: u64) -> Result<bool, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let was_there = transaction.open_table(CONNECTIONS)?.remove(id.as_str())?.is_some();
+        if was_there {
+            transaction.open_table(DELETED)?.insert(id.as_str(), sequence)?;
+        }
         transaction.commit()?;
         Ok(was_there)
     }
@@ -129,12 +144,11 @@ impl ConnectionStore for EmbeddedStore {
             StoreError::unavailable(format!("connection `{id}` is not kept"), error)
         };
         let sealed = self.keys.seal(record).map_err(|why| failed(why.into()))?;
-        self.write(id, Some(&sealed)).map_err(|error| failed(error.into()))?;
-        Ok(())
+        self.insert(id, &sealed).map_err(|error| failed(error.into()))
     }
 
-    fn delete(&self, id: &ConnectionId) -> Result<bool, StoreError> {
-        self.write(id, None)
+    fn delete(&self, id: &ConnectionId, sequence: u64) -> Result<bool, StoreError> {
+        self.remove(id, sequence)
             .map_err(|error| StoreError::unavailable(format!("connection `{id}` is still kept"), error))
     }
 }

@@ -1,5 +1,6 @@
 //! Records that nobody reads or changes without the key: AES-256-GCM over the definition, bound to all that stands beside it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use aes_gcm::aead::{Aead, Generate, Payload};
@@ -63,6 +64,7 @@ impl StoreKeys {
         members.insert("format".to_owned(), FORMAT.into());
         members.insert("id".to_owned(), record.connection.id().as_str().into());
         members.insert("revision".to_owned(), record.revision.into());
+        members.insert("sequence".to_owned(), record.sequence.into());
         members.insert("created".to_owned(), instant(record.created)?.into());
         members.insert("modified".to_owned(), instant(record.modified)?.into());
         members.insert("key".to_owned(), self.current.id.as_str().into());
@@ -106,8 +108,9 @@ impl StoreKeys {
             format!("this version refuses it: {first}")
         })?;
         let record = Record {
-            connection,
+            connection: Arc::new(connection),
             revision: members.get("revision").and_then(Value::as_u64).ok_or(DAMAGED)?,
+            sequence: members.get("sequence").and_then(Value::as_u64).ok_or(DAMAGED)?,
             created: parse_instant(text("created")).ok_or(DAMAGED)?,
             modified: parse_instant(text("modified")).ok_or(DAMAGED)?,
         };

@@ -36,7 +36,14 @@ fn definition(id: &str, name: &str) -> Value {
 fn record(id: &str, name: &str) -> Record {
     let seconds = |n| SystemTime::UNIX_EPOCH + Duration::from_secs(n);
     let connection = Connection::from_json(&definition(id, name).to_string()).unwrap();
-    Record { connection, revision: 7, created: seconds(1_700_000_000), modified: seconds(1_800_000_000) }
+    let connection = Arc::new(connection);
+    Record {
+        connection,
+        revision: 7,
+        sequence: 9,
+        created: seconds(1_700_000_000),
+        modified: seconds(1_800_000_000),
+    }
 }
 
 fn open(folder: &TempDir) -> EmbeddedStore {
@@ -78,7 +85,7 @@ fn a_folder_is_read_and_never_written() {
     reads(&store);
     for error in [
         store.put(&record("three", "three")).unwrap_err(),
-        store.delete(&"one".parse().unwrap()).unwrap_err(),
+        store.delete(&"one".parse().unwrap(), 2).unwrap_err(),
     ] {
         assert_eq!(error.kind(), StoreErrorKind::ReadOnly);
     }
@@ -99,9 +106,11 @@ fn a_file_is_read_and_written() {
     store.put(&record("two", "two")).unwrap();
     store.put(&record("one", "one")).unwrap();
     store.put(&record("three", "three")).unwrap();
-    assert!(store.delete(&"three".parse().unwrap()).unwrap());
-    assert!(!store.delete(&"three".parse().unwrap()).unwrap());
-    assert_eq!(store.load().unwrap().records, [record("one", "one"), record("two", "two")]);
+    assert!(store.delete(&"three".parse().unwrap(), 10).unwrap());
+    assert!(!store.delete(&"three".parse().unwrap(), 10).unwrap());
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.records, [record("one", "one"), record("two", "two")]);
+    assert_eq!(loaded.deleted.iter().map(|(id, n)| (id.as_str(), *n)).collect::<Vec<_>>(), [("three", 10)]);
     drop(store);
     change(&folder, |table| drop(table.insert("broken", b"{".as_slice()).unwrap()));
     reads(&open(&folder));
@@ -134,7 +143,7 @@ fn nobody_reads_or_changes_it_without_the_key() {
     }
     let (one, two) = (sealed(&folder, "one"), sealed(&folder, "two"));
     let mut changed: Vec<Value> =
-        ["revision", "created", "modified", "key", "nonce", "definition", "format", "id"]
+        ["revision", "sequence", "created", "modified", "key", "nonce", "definition", "format", "id"]
             .map(|name| {
                 let mut other = one.clone();
                 other[name] = match &one[name] {
@@ -261,7 +270,7 @@ proptest! {
                     kept.insert(id, record);
                 }
                 Change::Delete(id) => {
-                    let was_there = store.delete(&format!("c{id}").parse().unwrap()).unwrap();
+                    let was_there = store.delete(&format!("c{id}").parse().unwrap(), 10).unwrap();
                     prop_assert_eq!(was_there, kept.remove(&id).is_some());
                 }
                 Change::Reopen => {

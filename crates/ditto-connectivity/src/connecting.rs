@@ -1,0 +1,99 @@
+//! Whether a cluster answers, found out by asking.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use ditto_connection::Connection;
+use ditto_kafka::{
+    Bounds, ClientError, ClusterSettings, ConnectionState, Fingerprint, ProducerPool, ProducerSettings,
+};
+use ditto_outbound::{CompiledConnection, OnHold};
+
+use crate::publish::cluster_of;
+use crate::registry::Failure;
+use crate::status::{Word, of_state};
+
+/// How long the answer may take that tells whether a connection works.
+pub(crate) const OPENING: Duration = Duration::from_secs(10);
+/// How often it is looked at what has come of a question.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Waits until the cluster of a client has answered: a question is asked, about `topic` or about all. What has gone wrong for
+/// good is told as soon as it is known.
+pub(crate) async fn connected(
+    pool: &ProducerPool,
+    client: &Fingerprint,
+    topic: Option<&str>,
+    servers: &[String],
+    patience: Duration,
+) -> Result<(), Failure> {
+    let (asked, deadline) = (SystemTime::now(), Instant::now() + patience);
+    let mut question = Box::pin(pool.probe(client, topic, patience));
+    loop {
+        let is_answered = tokio::time::timeout(LOOK, &mut question).await.is_ok();
+        let state = pool.client_state(client).map(|client| client.connection).unwrap_or_default();
+        if state.last_success().is_some_and(|at| at >= asked) {
+            return Ok(());
+        }
+        if is_answered || has_failed(&state, asked) || Instant::now() >= deadline {
+            return Err(failure(&state, servers, patience));
+        }
+    }
+}
+
+/// Whether it is of no use to wait: a broker that is down says nothing about the others, and a refusal does.
+fn has_failed(state: &ConnectionState, asked: SystemTime) -> bool {
+    let is_final = |error: &&ditto_kafka::ConnectionError| {
+        error.at() >= asked && (error.is_security() || state.all_brokers_down())
+    };
+    state.last_error().filter(is_final).is_some()
+}
+
+fn failure(state: &ConnectionState, servers: &[String], patience: Duration) -> Failure {
+    let standing = of_state(state, servers);
+    let silence = || {
+        let servers = servers.join(", ");
+        format!("no answer from any broker within {} s (bootstrap servers: {servers})", patience.as_secs())
+    };
+    Failure {
+        reason: standing.reason.unwrap_or_else(silence),
+        is_misconfigured: standing.word == Word::Misconfigured,
+    }
+}
+
+/// Tries a connection without keeping it: connects, logs in, and looks for the topics that its targets name.
+pub(crate) async fn try_out(
+    connection: &Connection,
+    cluster: Option<ClusterSettings>,
+) -> Result<(), Failure> {
+    if let Some(failure) = not_served(connection) {
+        return Err(failure);
+    }
+    let compiled = CompiledConnection::compile_with(connection, OnHold::default());
+    let settings =
+        ProducerSettings::new(cluster.unwrap_or_else(|| cluster_of(connection)), "ditto-connectivity-test");
+    // Of its own: what is known of a client that works says nothing about one that is new.
+    let pool = ProducerPool::new();
+    let unusable = |error: ClientError| Failure { reason: error.to_string(), is_misconfigured: true };
+    let publisher = pool.publisher(&settings, Bounds::default()).map_err(unusable)?;
+    let mut topics: Vec<&str> = compiled.targets().iter().filter_map(|target| target.fixed_topic()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let servers = &settings.cluster.bootstrap_servers;
+    connected(&pool, &settings.fingerprint(), topics.first().copied(), servers, OPENING).await?;
+    let mut reasons = Vec::new();
+    for topic in topics {
+        if let Err(error) = publisher.partition_count(topic, OPENING).await {
+            reasons.push(format!("topic `{topic}`: {error}"));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Failure { reason: reasons.join("; "), is_misconfigured: true })
+}
+
+/// What this service does not do yet and the definition asks for (docs/adr/0006-refuse-what-is-not-built.md).
+pub(crate) fn not_served(connection: &Connection) -> Option<Failure> {
+    let reasons: Vec<_> = connection.not_served().map(ToString::to_string).collect();
+    (!reasons.is_empty()).then(|| Failure { reason: reasons.join("; "), is_misconfigured: true })
+}

@@ -1,0 +1,316 @@
+//! The connections of the service, and the one path of each change: validate → compile → store → switch (design.md §3,
+//! invariant 5).
+//!
+//! [`Registry`] is a handle; clones are the same registry. What it answers has happened: a change is on the disk, and lanes
+//! judge signals by it. Changes of one connection come one after the other; those of different connections do not wait for
+//! each other. A change that has begun goes on when nobody waits for its answer any more.
+//!
+//! The *desired* status of a connection is that of its definition: a command changes it, and nothing else does. How it
+//! really stands is told apart, by [`Registry::status`].
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use ditto_connection::Draft;
+//! use ditto_connectivity::{ConnectionCommand, MemoryStore, Precondition, Put, Registry};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let registry = Registry::open(Arc::new(MemoryStore::default()))?;
+//! let text = r#"{"connectionType": "kafka", "connectionStatus": "closed", "uri": "tcp://localhost:9092",
+//!     "specificConfig": {"bootstrapServers": "localhost:9092"},
+//!     "targets": [{"address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["a:b"]}]}"#;
+//! // POST: the id is given, the definition has none.
+//! let id = "created".parse()?;
+//! let created = registry.create(Draft::of_post(text, &id).read()?).await?;
+//! assert_eq!((created.revision, created.connection.status().as_str()), (1, "closed"));
+//! // PUT: the definition may have masks for the secrets that are stored.
+//! let read = |stored: Option<&_>| {
+//!     let draft = Draft::of_put(text, &id);
+//!     stored.into_iter().fold(draft, Draft::with_secrets_of).read()
+//! };
+//! assert!(matches!(registry.put(&id, read, &Precondition::default()).await?, Put::Modified(_)));
+//! registry.command(&id, ConnectionCommand::Close).await?;
+//! let stored = registry.get(&id).ok_or("gone")?;
+//! // What an ETag says, and `entity-revision`.
+//! assert_eq!((stored.revision, stored.sequence), (2, 3));
+//! registry.delete(&id, &Precondition::default()).await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).map_err(|error| error.to_string())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod precondition;
+mod standing;
+mod turns;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::SystemTime;
+
+use ditto_connection::{Connection, ConnectionStatus, ValidationReport};
+use ditto_protocol::ConnectionId;
+
+pub use self::error::{Failure, RegistryError};
+pub use self::precondition::{Matches, Precondition};
+pub use self::standing::{ConnectionStanding, Recovery};
+use self::turns::{Turn, Turns};
+use crate::connecting;
+use crate::store::{ConnectionStore, Record, StoreError};
+
+/// The connections, and what changes them.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn ConnectionStore>,
+    known: RwLock<Known>,
+    turns: Turns,
+}
+
+/// What the store has, as it was last read or written.
+#[derive(Default)]
+struct Known {
+    connections: BTreeMap<ConnectionId, Record>,
+    /// Numbers of the changes that deleted what is no more.
+    deleted: BTreeMap<ConnectionId, u64>,
+    /// What is kept and cannot be read, by id or file.
+    unreadable: BTreeMap<String, String>,
+}
+
+/// What a PUT has done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Put {
+    /// There was no connection of that id.
+    Created(Record),
+    /// There was one.
+    Modified(Record),
+}
+
+/// What can be done to a connection beside changing its definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectionCommand {
+    /// It shall publish.
+    Open,
+    /// It shall not.
+    Close,
+    /// Its metrics begin anew.
+    ResetMetrics,
+    /// Its logs are kept for a while.
+    EnableLogs,
+    /// Its logs are forgotten.
+    ResetLogs,
+}
+
+impl Registry {
+    /// The connections of a store. Blocks while they are read. Nothing runs yet.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(store: Arc<dyn ConnectionStore>) -> Result<Self, StoreError> {
+        let loaded = store.load()?;
+        let connections = loaded.records.into_iter().map(|it| (it.connection.id().clone(), it));
+        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name, it.reason));
+        let known = RwLock::new(Known {
+            connections: connections.collect(),
+            deleted: loaded.deleted,
+            unreadable: unreadable.collect(),
+        });
+        Ok(Self(Arc::new(Shared { store, known, turns: Turns::default() })))
+    }
+
+    /// The connection of that id.
+    #[must_use]
+    pub fn get(&self, id: &ConnectionId) -> Option<Record> {
+        self.known().connections.get(id).cloned()
+    }
+
+    /// All connections, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<Record> {
+        self.known().connections.values().cloned().collect()
+    }
+
+    /// What is kept and cannot be read: the id or the file, and why.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<(String, String)> {
+        self.known().unreadable.iter().map(|(name, why)| (name.clone(), why.clone())).collect()
+    }
+
+    /// Adds a connection. One that is open is answered before it has connected, as in the reference (http-api.md §2).
+    ///
+    /// # Errors
+    /// There is one of its id, or it cannot be kept.
+    pub async fn create(&self, connection: Connection) -> Result<Record, RegistryError> {
+        let turn = self.0.turns.take(connection.id()).await;
+        if self.get(connection.id()).is_some() {
+            return Err(RegistryError::Conflict(connection.id().clone()));
+        }
+        self.change(turn, Change::Create(connection)).await
+    }
+
+    /// Puts a definition in the place of what has this id, or adds it. `read` gets what is stored, for the secrets that the
+    /// definition does not repeat. If the connection was or is to be open, it is answered once it has connected.
+    ///
+    /// # Errors
+    /// The precondition, the definition or the store refuse it; or it is kept, and has not connected
+    /// ([`RegistryError::Failed`]).
+    pub async fn put(
+        &self,
+        id: &ConnectionId,
+        read: impl FnOnce(Option<&Connection>) -> Result<Connection, ValidationReport>,
+        precondition: &Precondition,
+    ) -> Result<Put, RegistryError> {
+        let turn = self.0.turns.take(id).await;
+        let stored = self.get(id);
+        precondition.check(id, stored.as_ref().map(|it| it.revision))?;
+        let connection = read(stored.as_ref().map(|it| &*it.connection))?;
+        if connection.id() != id {
+            return Err(RegistryError::OtherId { asked: id.clone(), found: connection.id().clone() });
+        }
+        match stored {
+            None => self.change(turn, Change::Create(connection)).await.map(Put::Created),
+            Some(stored) => self.change(turn, Change::Modify(stored, connection)).await.map(Put::Modified),
+        }
+    }
+
+    /// Removes a connection. When it is answered, nothing of it is published any more.
+    ///
+    /// # Errors
+    /// There is none, the precondition is not met, or it is still kept.
+    pub async fn delete(&self, id: &ConnectionId, precondition: &Precondition) -> Result<(), RegistryError> {
+        let turn = self.0.turns.take(id).await;
+        let stored = self.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        precondition.check(id, Some(stored.revision))?;
+        self.change(turn, Change::Delete(stored)).await.map(drop)
+    }
+
+    /// Does something to a connection. [`ConnectionCommand::Open`] is answered once it has connected, or has failed to for
+    /// the first time, or after ten seconds; it is tried on in each case. [`ConnectionCommand::Close`] once
+    /// nothing of it is published any more.
+    ///
+    /// # Errors
+    /// There is none, what it shall be cannot be kept, or it has not connected.
+    pub async fn command(
+        &self,
+        id: &ConnectionId,
+        command: ConnectionCommand,
+    ) -> Result<Record, RegistryError> {
+        let turn = self.0.turns.take(id).await;
+        let stored = self.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        let status = match command {
+            ConnectionCommand::Open => ConnectionStatus::Open,
+            ConnectionCommand::Close => ConnectionStatus::Closed,
+            // Nothing is kept of them.
+            ConnectionCommand::ResetMetrics
+            | ConnectionCommand::EnableLogs
+            | ConnectionCommand::ResetLogs => return Ok(stored),
+        };
+        self.change(turn, Change::Status(stored, status)).await
+    }
+
+    /// Tries a connection without keeping it: connects, logs in, and looks for the topics that its targets name. Takes some
+    /// seconds at most.
+    ///
+    /// # Errors
+    /// [`RegistryError::Failed`] with the first thing that does not work.
+    pub async fn test(&self, connection: &Connection) -> Result<(), RegistryError> {
+        let failed = |failure| RegistryError::Failed { id: connection.id().clone(), failure };
+        connecting::try_out(connection, None).await.map_err(failed)
+    }
+
+    /// How a connection stands; none if there is no such connection.
+    #[must_use]
+    pub fn status(&self, id: &ConnectionId) -> Option<ConnectionStanding> {
+        let stored = self.get(id)?;
+        Some(ConnectionStanding::closed(&stored.connection, stored.modified))
+    }
+
+    /// Keeps a change, and makes it known. It is done also if nobody waits for it any more.
+    async fn change(&self, turn: Turn, change: Change) -> Result<Record, RegistryError> {
+        let registry = self.clone();
+        let changing = tokio::spawn(async move {
+            let changed = registry.keep(change).await;
+            drop(turn);
+            changed
+        });
+        // It panicked, or the runtime is ending.
+        changing.await.unwrap_or(Err(RegistryError::Ending))
+    }
+
+    async fn keep(&self, change: Change) -> Result<Record, RegistryError> {
+        let is_delete = matches!(change, Change::Delete(_));
+        let record = self.record(change)?;
+        let store = Arc::clone(&self.0.store);
+        let kept = record.clone();
+        let keeping = tokio::task::spawn_blocking(move || {
+            if is_delete {
+                store.delete(kept.connection.id(), kept.sequence).map(drop)
+            } else {
+                store.put(&kept)
+            }
+        });
+        keeping.await.map_err(|_| RegistryError::Ending)??;
+        let id = record.connection.id().clone();
+        let mut known = self.known_mut();
+        if is_delete {
+            known.connections.remove(&id);
+            known.deleted.insert(id, record.sequence);
+        } else {
+            known.deleted.remove(&id);
+            known.connections.insert(id, record.clone());
+        }
+        Ok(record)
+    }
+
+    /// What a change makes of a connection.
+    fn record(&self, change: Change) -> Result<Record, RegistryError> {
+        Ok(match change {
+            Change::Create(connection) => {
+                let known = self.known();
+                let id = connection.id();
+                if let Some(reason) = known.unreadable.get(id.as_str()) {
+                    return Err(RegistryError::Unreadable { id: id.clone(), reason: reason.clone() });
+                }
+                let sequence = known.deleted.get(id).copied().unwrap_or_default() + 1;
+                Record::first(connection, sequence)
+            }
+            Change::Modify(stored, connection) => {
+                let sequence = stored.sequence + 1;
+                let modified = SystemTime::now();
+                Record { connection: Arc::new(connection), revision: sequence, sequence, modified, ..stored }
+            }
+            Change::Status(stored, status) => {
+                let connection = Arc::new(Connection::clone(&stored.connection).with_status(status));
+                Record { connection, sequence: stored.sequence + 1, ..stored }
+            }
+            Change::Delete(stored) => Record { sequence: stored.sequence + 1, ..stored },
+        })
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.0.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_mut(&self) -> RwLockWriteGuard<'_, Known> {
+        self.0.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of one connection, with what is stored of it.
+enum Change {
+    Create(Connection),
+    Modify(Record, Connection),
+    Status(Record, ConnectionStatus),
+    Delete(Record),
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("connections", &self.known().connections.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
