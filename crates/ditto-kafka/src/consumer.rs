@@ -181,6 +181,12 @@ impl ConsumerMonitor {
         self.0.counters.snapshot()
     }
 
+    /// Whether the group has given it partitions, maybe none: then it has its position.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.0.has_joined.load(Ordering::Acquire)
+    }
+
     /// How its connection stands.
     #[must_use]
     pub fn connection_state(&self) -> ConnectionState {

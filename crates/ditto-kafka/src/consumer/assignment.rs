@@ -27,6 +27,7 @@ pub(super) struct Assignment {
     is_out: AtomicBool,
     shared: Arc<Shared>,
     start_at: StartAt,
+    skips_committed: bool,
 }
 
 impl Assignment {
@@ -36,6 +37,7 @@ impl Assignment {
             is_out: AtomicBool::new(false),
             shared,
             start_at: settings.start_at,
+            skips_committed: settings.skips_committed,
         }
     }
 
@@ -52,7 +54,9 @@ impl Assignment {
     fn find_starts(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> KafkaResult<()> {
         let places: Vec<Place> =
             list.elements().iter().map(|it| (it.topic().into(), it.partition())).collect();
-        let starts = starts::find(consumer, &places, self.start_at)?;
+        // What the group gives later was read by others meanwhile.
+        let skips = self.skips_committed && !self.shared.has_joined.load(Ordering::Acquire);
+        let starts = starts::find(consumer, &places, self.start_at, skips)?;
         for (topic, partition, start) in &starts.all {
             list.set_partition_offset(topic, *partition, rdkafka::Offset::Offset(*start))?;
         }

@@ -20,6 +20,9 @@ pub struct ConsumerSettings {
     pub topics: Vec<String>,
     /// Where a partition starts for which the group has committed nothing.
     pub start_at: StartAt,
+    /// Where a partition starts for which the group has committed something is after the newest record: what has come since
+    /// is not wanted. Only for the partitions that this consumer gets first.
+    pub skips_committed: bool,
     /// What to do when records are gone before they were read.
     pub on_truncation: OnTruncation,
     /// Longer values are not handed out, only their length.
@@ -87,6 +90,7 @@ impl ConsumerSettings {
             group_id,
             topics: topics.into_iter().map(Into::into).collect(),
             start_at: StartAt::Latest,
+            skips_committed: false,
             on_truncation: OnTruncation::Fail,
             max_value_bytes: 1 << 20,
             span: Bounds { records: 10_000, bytes: 32 << 20 },
@@ -102,6 +106,13 @@ impl ConsumerSettings {
     #[must_use]
     pub fn with_start_at(mut self, start_at: StartAt) -> Self {
         self.start_at = start_at;
+        self
+    }
+
+    /// Without what has come since the group last committed, see [`Self::skips_committed`].
+    #[must_use]
+    pub fn with_committed_skipped(mut self, skips: bool) -> Self {
+        self.skips_committed = skips;
         self
     }
 

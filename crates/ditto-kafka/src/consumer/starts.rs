@@ -18,16 +18,17 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     pub(super) all: Vec<PlaceOffset>,
-    /// Those of them for which nothing was committed.
+    /// Those of them that are to be committed: nothing was, or something that is to be skipped.
     pub(super) first: Vec<PlaceOffset>,
 }
 
-/// Where partitions start: at what is committed, else at the oldest or newest offset. One that the cluster can't answer for
-/// is left out.
+/// Where partitions start: at what is committed, or after the newest record if that is skipped; else at the oldest or newest
+/// offset. One that the cluster can't answer for is left out.
 pub(super) fn find<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     places: &[Place],
     start_at: StartAt,
+    skips_committed: bool,
 ) -> KafkaResult<Starts> {
     // librdkafka refuses to ask for nothing.
     if places.is_empty() {
@@ -35,10 +36,11 @@ pub(super) fn find<C: ConsumerContext>(
     }
     let committed = consumer.committed_offsets(list_of(places), ANSWER_TIMEOUT)?;
     let mut starts = Starts::default();
-    let mut unknown = Vec::new();
+    let (mut unknown, mut skipped) = (Vec::new(), Vec::new());
     for element in committed.elements().iter().filter(|it| it.error().is_ok()) {
         let (topic, partition): Place = (element.topic().into(), element.partition());
         match element.offset() {
+            Offset::Offset(_) if skips_committed => skipped.push((topic, partition)),
             Offset::Offset(committed) => starts.all.push((topic, partition, committed)),
             _ => unknown.push((topic, partition)),
         }
@@ -48,6 +50,7 @@ pub(super) fn find<C: ConsumerContext>(
         StartAt::Latest => Offset::End,
     };
     starts.first = ends(consumer, &unknown, end, ANSWER_TIMEOUT)?;
+    starts.first.extend(ends(consumer, &skipped, Offset::End, ANSWER_TIMEOUT)?);
     starts.all.extend(starts.first.iter().cloned());
     Ok(starts)
 }
@@ -126,11 +129,14 @@ mod tests {
         let place = |partition| (std::sync::Arc::from("in"), partition);
         client.commit(&offsets_of(&[("in".into(), 1, 7)]), CommitMode::Sync).unwrap();
         for start_at in [StartAt::Earliest, StartAt::Latest] {
-            let mut starts = find(&client, &[place(0), place(1)], start_at).unwrap();
+            let mut starts = find(&client, &[place(0), place(1)], start_at, false).unwrap();
             starts.all.sort();
             assert_eq!(starts.all, [("in".into(), 0, 0), ("in".into(), 1, 7)]);
             assert_eq!(starts.first, [("in".into(), 0, 0)]);
         }
-        assert!(find(&client, &[], StartAt::Latest).unwrap().all.is_empty());
+        assert!(find(&client, &[], StartAt::Latest, false).unwrap().all.is_empty());
+        // Its end is 0: nothing was written.
+        let skipped = find(&client, &[place(1)], StartAt::Earliest, true).unwrap();
+        assert_eq!((&skipped.all, &skipped.first), (&vec![("in".into(), 1, 0)], &skipped.all));
     }
 }

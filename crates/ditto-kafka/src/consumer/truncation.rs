@@ -78,7 +78,7 @@ pub(super) fn go_on(
         }
     }
     // Not where the policy says: these have skipped nothing, and their group may have committed something.
-    starts.extend(starts::find(consumer, &unknown, start_at)?.all);
+    starts.extend(starts::find(consumer, &unknown, start_at, false)?.all);
     counters.gaps.add(gaps.len());
     counters.gone.add(gaps.iter().map(|gap| gap.left_behind(policy)).sum());
     if policy == OnTruncation::Fail && !gaps.is_empty() {
