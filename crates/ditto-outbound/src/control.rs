@@ -97,6 +97,13 @@ pub(crate) struct Leaving<L> {
     done: Option<oneshot::Sender<()>>,
 }
 
+impl<L> Change<L> {
+    /// Which connection it is about.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl<L: Leaf> Change<L> {
     /// Takes the change on. What leaves is given back; without it the change is done.
     pub(crate) fn apply(self, drivers: &mut Vec<Driver<L>>, can_replay: bool) -> Option<Leaving<L>> {

@@ -41,6 +41,8 @@ pub struct Lane<F: Feed, L> {
     leaving: Vec<Leaving<L>>,
     control: LaneControl<L>,
     changes: mpsc::UnboundedReceiver<Change<L>>,
+    /// A change that waits for an earlier one of its connection.
+    put_off: Option<Change<L>>,
     settlement: Settlement<F::Ticket>,
     counters: Arc<LaneCounters>,
     /// Records of the feed that are not routed yet.
@@ -80,6 +82,7 @@ where
             leaving: Vec::new(),
             control,
             changes,
+            put_off: None,
             settlement: Settlement::new(acknowledgements, counters.clone()),
             counters,
             records: Vec::new().into_iter(),
@@ -197,16 +200,24 @@ where
         self.drivers.iter().any(|driver| driver.is_blocked() || waits(driver))
     }
 
-    /// Takes on a change, at most one at a time: what it replaces has to leave first. Whether there was anything to do.
+    /// Takes on a change. While what an earlier one has replaced still leaves, those of its connection wait, and with them what
+    /// came after; others go on. Whether there was anything to do.
     fn take_change(&mut self, cx: &mut Context<'_>) -> bool {
         let Self { leaving, drivers, settlement, .. } = self;
         let before = leaving.len();
         leaving.retain_mut(|leaving| leaving.poll(cx, drivers, settlement).is_pending());
         let has_left = leaving.len() < before;
-        if !self.leaving.is_empty() {
+        let change = match self.put_off.take() {
+            Some(change) => change,
+            None => match self.changes.poll_recv(cx) {
+                Poll::Ready(Some(change)) => change,
+                _ => return has_left,
+            },
+        };
+        if self.leaving.iter().any(|leaving| leaving.driver().connection().id() == change.id()) {
+            self.put_off = Some(change);
             return has_left;
         }
-        let Poll::Ready(Some(change)) = self.changes.poll_recv(cx) else { return has_left };
         self.leaving.extend(change.apply(&mut self.drivers, F::CAN_REPLAY));
         self.router = Router::new(self.drivers.iter().map(|driver| driver.connection().clone()).collect());
         true

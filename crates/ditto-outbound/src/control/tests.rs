@@ -186,3 +186,33 @@ fn a_connection_that_is_opened_gets_what_comes_from_then_on() {
         assert_eq!(revisions(&leaf), [("t".to_owned(), 3)]);
     });
 }
+
+/// One that waits for a dead cluster keeps no other connection of its lane from being changed.
+#[test]
+fn changes_of_different_connections_do_not_wait_for_each_other() {
+    run(async {
+        let leaf = RecordingLeaf::new(|_| Answer::Deliver(Delivered::default()));
+        let mut running = Running::start(vec![(compile("dead", &["t/k"]), silent())]);
+        running.feed(1..=1);
+        tokio::task::yield_now().await;
+        let control = running.control.clone();
+        let closing = |grace| {
+            let control = control.clone();
+            tokio::spawn(async move { control.close("dead", grace).await })
+        };
+        let first = closing(Duration::from_millis(300));
+        tokio::task::yield_now().await;
+        running.control.serve(compile("c", &["t/k"]), leaf.clone(), GRACE).await.unwrap();
+        assert!(!first.is_finished());
+        running.feed(2..=2);
+        running.settled(1).await;
+        assert_eq!(revisions(&leaf), [("t".to_owned(), 2)]);
+        // Those of the same connection do.
+        let second = closing(GRACE);
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished() && !first.is_finished());
+        second.await.unwrap().unwrap();
+        assert!(first.is_finished());
+        running.settled(1).await;
+    });
+}
