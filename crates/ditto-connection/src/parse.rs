@@ -128,6 +128,7 @@ impl Reader<'_> {
         }
         let sasl_mechanism = self.sasl_mechanism(&specific_config, uri.as_ref());
         let bootstrap_servers = self.bootstrap_servers(&specific_config, uri.as_ref());
+        self.kept_password(uri_text, uri.as_ref(), &bootstrap_servers);
         self.consumers(&specific_config, id.as_ref(), !source_objects.is_empty());
         let connection = Connection {
             id: id?,
@@ -287,6 +288,24 @@ impl Reader<'_> {
             self.masked("/uri");
         }
         unmasked
+    }
+
+    /// A password that is kept goes to no other server than before, nor there in the clear: who may change a connection could
+    /// have it sent to them.
+    fn kept_password(&mut self, text: Option<&str>, uri: Option<&ConnectionUri>, servers: &[String]) {
+        let is_masked =
+            text.and_then(|text| ConnectionUri::parse(text).ok()).is_some_and(|it| it.is_masked());
+        let (true, Some(uri), Some(stored)) = (is_masked, uri, self.draft.stored) else { return };
+        let others = servers.iter().filter(|server| !stored.bootstrap_servers.contains(server));
+        let others: Vec<_> = others.map(String::as_str).collect();
+        let reason = if !others.is_empty() {
+            format!("`{MASK}` stands for the password of other servers than {}", others.join(", "))
+        } else if uri.scheme == UriScheme::Tcp && stored.uri.scheme == UriScheme::Ssl {
+            format!("`{MASK}` stands for a password that was sent encrypted only")
+        } else {
+            return;
+        };
+        self.invalid(Check::Own, "/uri", reason, "write the password itself");
     }
 
     /// A mask that no stored secret can take the place of.

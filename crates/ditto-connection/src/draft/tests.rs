@@ -72,12 +72,43 @@ fn answers_have_no_secret_and_can_be_brought_back() {
     }
     // Answers have header mappings, logs do not: they may hold a token.
     assert!(answer.to_string().contains("SHOWN") && !format!("{stored:?}").contains("SHOWN"), "{stored:?}");
-    answer["uri"] = json!("ssl://other:*****@elsewhere:9094");
+    answer["uri"] = json!("ssl://other:*****@kafka:9093");
     let text = answer.to_string();
     let changed = Draft::of_put(&text, stored.id()).with_secrets_of(&stored).read().unwrap();
     let kept = changed.to_json_with_secrets();
-    assert_eq!(kept["uri"], "ssl://other:CANARY-1@elsewhere:9094");
+    assert_eq!(kept["uri"], "ssl://other:CANARY-1@kafka:9093");
     assert_eq!(kept["credentials"]["password"], "CANARY-2");
+}
+
+#[test]
+fn a_kept_password_goes_nowhere_else() {
+    let stored = stored();
+    let read = |uri: &str, servers: Option<&str>| {
+        let mut answer = stored.to_json();
+        answer["uri"] = json!(uri);
+        if let Some(servers) = servers {
+            answer["specificConfig"]["bootstrapServers"] = json!(servers);
+        }
+        let text = answer.to_string();
+        match Draft::of_put(&text, stored.id()).with_secrets_of(&stored).read() {
+            Ok(_) => "kept".to_owned(),
+            Err(report) => {
+                assert!(!report.to_string().contains("CANARY"), "{report}");
+                let first = report.first_error().unwrap();
+                format!("{}: {}", first.pointer, first.reason)
+            }
+        }
+    };
+    assert_eq!(read("ssl://user:*****@kafka:9093/path", None), "kept");
+    let other =
+        |servers: &str| format!("/uri: `*****` stands for the password of other servers than {servers}");
+    assert_eq!(read("ssl://user:*****@elsewhere:9093", None), other("elsewhere:9093"));
+    assert_eq!(read("ssl://user:*****@kafka:9094", None), other("kafka:9094"));
+    assert_eq!(read("ssl://user:*****@kafka:9093", Some("kafka:9093,evil:1")), other("evil:1"));
+    let plain = "/uri: `*****` stands for a password that was sent encrypted only";
+    assert_eq!(read("tcp://user:*****@kafka:9093", None), plain);
+    assert_eq!(read("ssl://user:again@elsewhere:9093", None), "kept");
+    assert_eq!(read("ssl://elsewhere:9093", None), "kept");
 }
 
 #[test]
