@@ -1,53 +1,41 @@
 //! The service: built, running, stopped.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::time::Duration;
 
-use ditto_connection::Connection;
-use ditto_kafka::{
-    ClientError, ClusterSettings, Consumer, ConsumerSettings, Delivery, ProducerPool, ProducerSettings,
-};
-use ditto_outbound::{
-    AcknowledgementSink, CompiledConnection, Feed, Intake, InternalHeaders, Lane, Leaf, NoAcknowledgements,
-    OnHold, RunOptions,
-};
-use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, JoinSet};
+use ditto_connection::{Connection, ConnectionStatus};
+use ditto_kafka::{ClientError, ClusterSettings};
+use ditto_outbound::InternalHeaders;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::config::{Config, FeedConfig, KafkaFeedConfig, StampConfig};
-use crate::definitions::Definitions;
-use crate::directory::{DirectoryError, SharedDirectory};
-use crate::feed::{KafkaFeed, NdjsonFeed, open_input};
-use crate::grace::Grace;
-use crate::mappers::run_options;
-use crate::publish::{KafkaLeaf, cluster_of};
+use crate::config::{Config, FeedConfig, StoreConfig};
+use crate::directory::DirectoryError;
+use crate::plane::{Clusters, DataPlane, Started};
+use crate::registry::Registry;
 use crate::report::Report;
-use crate::stamp::LinesLeaf;
+use crate::stamp;
 use crate::status::Status;
-use crate::{lanes, stamp};
+use crate::store::{DirectoryStore, StoreError};
 
-/// Where connections publish to.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Clusters {
-    /// Each to the cluster of its definition.
-    #[default]
-    OfDefinitions,
-    /// All to this one: the quickstart's, inside the process, or that of the feed, for what is stamped. No definition leads
-    /// here.
-    One(ClusterSettings),
-}
-
-/// The service before its first signal: everything is compiled, nothing is connected.
+/// The service before its first signal: what is to run is known, nothing is connected.
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    connections: Vec<(Connection, Arc<CompiledConnection>)>,
+    source: Source,
     clusters: Clusters,
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+enum Source {
+    /// Those that are kept.
+    Registry(Registry),
+    /// The one by which signals are stamped.
+    Stamp(Arc<Connection>),
 }
 
 /// Why the service cannot start, or ended.
@@ -57,9 +45,9 @@ pub enum AppError {
     /// There is nothing to run.
     #[error("{0}")]
     NoConnection(String),
-    /// The folder of definitions cannot be read.
-    #[error("folder of connections `{0}` cannot be read")]
-    Definitions(String, #[source] io::Error),
+    /// What connections are kept in cannot be used.
+    #[error("connections cannot be read")]
+    Store(#[source] StoreError),
     /// A file of the feed cannot be used.
     #[error("`{0}` cannot be used")]
     File(String, #[source] io::Error),
@@ -75,49 +63,44 @@ pub enum AppError {
 }
 
 impl App {
-    /// Reads and compiles the definitions. Those that are broken are reported and left out.
+    /// Opens the store and reads the definitions. Those that are broken are reported and left out.
     ///
     /// # Errors
-    /// There is no definition that could run.
+    /// The store cannot be read, or is a folder without a definition that could run.
     pub fn build(config: Config) -> Result<Self, AppError> {
-        let folder = config.connections.display().to_string();
-        let definitions = Definitions::load(&config.connections)
-            .map_err(|error| AppError::Definitions(folder.clone(), error))?;
-        for broken in &definitions.broken {
-            for finding in &broken.findings {
-                tracing::error!(file = %broken.file.display(), "connection not started: {finding}");
+        let registry = config.store.open().and_then(Registry::open).map_err(AppError::Store)?;
+        let (unreadable, connections) = (registry.unreadable(), registry.list());
+        for (file, reason) in &unreadable {
+            for finding in reason.lines() {
+                tracing::error!(file, "connection not started: {finding}");
             }
         }
-        for definition in &definitions.connections {
-            for warning in definition.connection.warnings() {
-                warn!(file = %definition.file.display(), "{warning}");
+        for connection in connections.iter().map(|it| &it.connection) {
+            for warning in connection.warnings() {
+                warn!(connection = %connection.id(), "{warning}");
             }
         }
-        let connections: Vec<Connection> = definitions.open().cloned().collect();
-        if connections.is_empty() {
-            let (found, broken) = (definitions.connections.len(), definitions.broken.len());
+        let is_open = |it: &&crate::store::Record| it.connection.status() == ConnectionStatus::Open;
+        let open: Vec<_> = connections.iter().filter(is_open).collect();
+        if let StoreConfig::Directory { folder, .. } = &config.store
+            && open.is_empty()
+        {
+            let (folder, found, broken) = (folder.display(), connections.len(), unreadable.len());
             return Err(AppError::NoConnection(format!(
                 "no connection to run in `{folder}`: {found} are closed, {broken} are broken"
             )));
         }
-        Ok(Self::of_connections(config, connections, Clusters::OfDefinitions))
-    }
-
-    pub(crate) fn of_connections(config: Config, connections: Vec<Connection>, clusters: Clusters) -> Self {
         for id in config.lanes.named() {
-            if !connections.iter().any(|connection| connection.id().as_str() == id) {
+            if !open.iter().any(|it| it.connection.id().as_str() == id) {
                 warn!(connection = id, "the configuration names a connection in [lanes] that does not run");
             }
         }
-        let options = run_options();
-        let compile = |connection: Connection| {
-            let on_hold = config.lanes.of(connection.id().as_str()).on_hold;
-            let compiled =
-                CompiledConnection::compile(&connection, &RunOptions { on_hold, ..options.clone() });
-            (connection, compiled)
-        };
-        let connections = connections.into_iter().map(compile).collect();
-        Self { config, connections, clusters }
+        Ok(Self { config, source: Source::Registry(registry), clusters: Clusters::OfDefinitions })
+    }
+
+    /// All connections publish to this cluster, wherever their definitions lead.
+    pub(crate) fn with_cluster(self, cluster: ClusterSettings) -> Self {
+        Self { clusters: Clusters::One(cluster), ..self }
     }
 
     /// The service that stamps signals, and has no other connection.
@@ -137,307 +120,117 @@ impl App {
             FeedConfig::Kafka(feed) => Clusters::One(feed.cluster.clone()),
             FeedConfig::Ndjson { .. } => Clusters::OfDefinitions,
         };
-        let compiled = CompiledConnection::stamping(&connection);
-        Ok(Self { config, connections: vec![(connection, compiled)], clusters })
+        Ok(Self { config, source: Source::Stamp(Arc::new(connection)), clusters })
     }
 
-    /// Opens the feed and starts the lanes. It runs until the feed ends, or `stop` is cancelled.
+    /// Opens the feed and starts what is to run. It runs until the feed ends, or `stop` is cancelled.
     ///
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The feed cannot be opened, or a client cannot be made.
-    pub fn start(self, stop: &CancellationToken) -> Result<Running, AppError> {
-        let pool = ProducerPool::new();
-        let runtime = tokio::runtime::Handle::current();
-        let directory = self.config.directory.as_ref();
-        let directory = directory.map(|config| SharedDirectory::start(config, &runtime)).transpose()?;
-        let mut running = Running {
-            status: Status::new(&pool),
-            pool,
-            lanes: JoinSet::new(),
-            report: Report::of(directory.as_ref().map(SharedDirectory::monitor)),
-            directory,
-            grace: Grace::new(self.config.grace),
-            stop: stop.clone(),
-            acknowledgements: None,
-            watch: None,
+    /// The feed cannot be opened, or the settings of its client or of the directory cannot work.
+    pub async fn start(self, stop: &CancellationToken) -> Result<Running, AppError> {
+        let stamps = matches!(self.source, Source::Stamp(_));
+        let store = self.config.store.clone();
+        let Started { plane, ends, acknowledgements } =
+            DataPlane::start(self.config, self.clusters, stamps, stop)?;
+        let registry = match self.source {
+            Source::Stamp(connection) => {
+                plane.open(vec![connection], false).await;
+                None
+            }
+            Source::Registry(registry) => {
+                registry.serve(&plane).await;
+                Some(registry)
+            }
         };
-        info!(connections = self.connections.len(), "starting");
-        match self.config.feed.clone() {
-            FeedConfig::Ndjson { path, acknowledgements } => {
-                let file = |path: &std::path::Path, error| AppError::File(path.display().to_string(), error);
-                let input = open_input(&path).map_err(|error| file(&path, error))?;
-                let sink: Box<dyn AcknowledgementSink> = match acknowledgements {
-                    Some(path) => {
-                        Box::new(NdjsonAcknowledgements::create(&path).map_err(|error| file(&path, error))?)
-                    }
-                    None => Box::new(NoAcknowledgements),
-                };
-                let feed = NdjsonFeed::start(input, self.config.policy.limits.max_bytes, stop.clone())
-                    .map_err(|error| file(&path, error))?;
-                if let ([(_, compiled)], Some(StampConfig::Lines(to))) =
-                    (self.connections.as_slice(), self.stamps_to())
-                {
-                    let leaf = LinesLeaf::create(to).map_err(|error| file(to, error))?;
-                    self.start_lines(&mut running, path, feed, vec![(compiled.clone(), leaf)], sink)?;
-                } else {
-                    let served: Vec<_> = self.connections.iter().collect();
-                    let connections = self.drivers(&mut running, &served, false)?;
-                    self.start_lines(&mut running, path, feed, connections, sink)?;
-                }
-            }
-            FeedConfig::Kafka(config) => {
-                let acknowledgements = match &config.acknowledgement_topic {
-                    Some(topic) => Some(running.acknowledge_to(&config.cluster, topic.clone())?),
-                    None => None,
-                };
-                let ids = self.connections.iter().map(|(connection, _)| connection.id().as_str());
-                for lane in lanes::of(&config, &self.config.lanes, ids) {
-                    let sink: Box<dyn AcknowledgementSink> = match &acknowledgements {
-                        Some(sink) => Box::new(sink.clone()),
-                        None => Box::new(NoAcknowledgements),
-                    };
-                    self.start_lane(&mut running, &config, lane, sink)?;
-                }
-            }
+        let mut watches = vec![tokio::spawn(Status::of(plane.clone()).watch())];
+        if let (Some(registry), StoreConfig::Directory { folder, poll: Some(poll) }) = (&registry, store) {
+            watches.push(tokio::spawn(reload_on_change(registry.clone(), DirectoryStore::new(folder), poll)));
         }
-        running.watch = Some(tokio::spawn(running.status.clone().watch()));
-        Ok(running)
-    }
-
-    /// Where signals go, if they are stamped.
-    fn stamps_to(&self) -> Option<&StampConfig> {
-        let stamps = self.connections.iter().any(|(_, compiled)| compiled.is_stamping());
-        self.config.stamp.as_ref().filter(|_| stamps)
-    }
-
-    fn start_lines<L: Leaf + Send + 'static>(
-        &self,
-        running: &mut Running,
-        path: PathBuf,
-        feed: NdjsonFeed,
-        connections: Vec<(Arc<CompiledConnection>, L)>,
-        sink: Box<dyn AcknowledgementSink>,
-    ) -> Result<(), AppError> {
-        let served = connections.iter().map(|(compiled, _)| compiled.clone()).collect();
-        let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), connections, sink);
-        let lane = running.with_directory(lane);
-        running.report.add("ndjson".to_owned(), served, lane.counters(), None);
-        let bound = running.bound();
-        running.spawn(async move {
-            match bound.drain(lane).await {
-                Some(feed) => {
-                    feed.failure().map_err(|error| AppError::File(path.display().to_string(), error))
-                }
-                None => Ok(()),
-            }
-        })
-    }
-
-    fn start_lane(
-        &self,
-        running: &mut Running,
-        config: &KafkaFeedConfig,
-        lanes::Lane { name, group, connections }: lanes::Lane,
-        acknowledgements: Box<dyn AcknowledgementSink>,
-    ) -> Result<(), AppError> {
-        let serves = |id: &str| connections.iter().any(|connection| connection == id);
-        let served: Vec<_> =
-            self.connections.iter().filter(|(connection, _)| serves(connection.id().as_str())).collect();
-        let settings = ConsumerSettings::new(config.cluster.clone(), group, &config.topics)
-            .with_start_at(config.start_at)
-            .with_on_truncation(config.on_truncation)
-            .with_instance_id(config.instance_id.clone())
-            .with_session_timeout(config.session_timeout)
-            .with_group_protocol(config.group_protocol)
-            .with_max_value_bytes(self.config.policy.limits.max_bytes);
-        let failed = |error| AppError::Client(format!("the feed of `{name}`"), error);
-        let drivers = self.drivers(running, &served, true)?;
-        let consumer = Consumer::start(&settings).map_err(failed)?;
-        let monitor = consumer.monitor();
-        let feed = KafkaFeed::new(consumer, running.stop.clone());
-        let lane = Lane::new(feed, Intake::new(self.config.policy.clone()), drivers, acknowledgements);
-        let lane = running.with_directory(lane);
-        running.report.add(name.clone(), compiled(&served), lane.counters(), Some(monitor));
-        let bound = running.bound();
-        let grace = running.grace.clone();
-        running.spawn(async move {
-            match bound.drain(lane).await {
-                Some(feed) => feed
-                    .close(grace.left())
-                    .await
-                    .map_err(|error| AppError::Client(format!("the feed of `{name}`"), error)),
-                None => Ok(()),
-            }
-        })
-    }
-
-    fn drivers(
-        &self,
-        running: &mut Running,
-        served: &[&(Connection, Arc<CompiledConnection>)],
-        can_replay: bool,
-    ) -> Result<Vec<(Arc<CompiledConnection>, KafkaLeaf)>, AppError> {
-        let mut driver = |(connection, compiled): &&(Connection, Arc<CompiledConnection>)| {
-            // What is dropped while it cannot be published must not be tried for ever.
-            let delivery = if can_replay && compiled.on_hold() == OnHold::Wait {
-                Delivery::Replayable
-            } else {
-                Delivery::best_effort()
-            };
-            let settings = self.producer(connection, delivery);
-            running.status.add(compiled.clone(), &settings);
-            let leaf = KafkaLeaf::new(&running.pool, settings)
-                .map_err(|error| AppError::Client(format!("connection `{}`", connection.id()), error))?;
-            Ok((compiled.clone(), leaf))
-        };
-        served.iter().map(&mut driver).collect()
-    }
-
-    fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
-        let cluster = match &self.clusters {
-            Clusters::OfDefinitions => cluster_of(connection),
-            Clusters::One(cluster) => cluster.clone(),
-        };
-        ProducerSettings::new(cluster, "ditto-connectivity")
-            .with_delivery(delivery)
-            .with_partitioning(self.config.producer.partitioning)
-            .with_compression(self.config.producer.compression)
-            .with_linger(self.config.producer.linger)
-            .with_batch_bytes(self.config.producer.batch_bytes)
+        info!(connections = registry.as_ref().map_or(1, |it| it.list().len()), "started");
+        Ok(Running { plane, registry, ends, acknowledgements, watches, stop: stop.clone() })
     }
 }
 
-fn compiled(served: &[&(Connection, Arc<CompiledConnection>)]) -> Vec<Arc<CompiledConnection>> {
-    served.iter().map(|(_, compiled)| compiled.clone()).collect()
+/// Reads a folder again when something in it has changed. Never ends.
+async fn reload_on_change(registry: Registry, folder: DirectoryStore, poll: Duration) {
+    let look = async || {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || folder.stamp()).await.unwrap_or_default()
+    };
+    let mut before = look().await;
+    loop {
+        tokio::time::sleep(poll).await;
+        let now = look().await;
+        if now != before {
+            before = now;
+            registry.reload().await;
+        }
+    }
 }
 
 /// The running service.
 #[derive(Debug)]
 pub struct Running {
-    pool: ProducerPool,
-    /// Looks up until the lanes have ended.
-    directory: Option<SharedDirectory>,
-    lanes: JoinSet<Result<(), AppError>>,
-    report: Report,
-    status: Status,
-    grace: Grace,
-    stop: CancellationToken,
+    plane: DataPlane,
+    registry: Option<Registry>,
+    ends: mpsc::UnboundedReceiver<Result<(), AppError>>,
     acknowledgements: Option<JoinHandle<()>>,
-    watch: Option<JoinHandle<()>>,
-}
-
-/// What bounds the end of a lane.
-struct Bound {
+    watches: Vec<JoinHandle<()>>,
     stop: CancellationToken,
-    grace: Grace,
-}
-
-impl Bound {
-    /// Runs a lane; once it is to stop, for the grace time at most. Gives back its feed if everything settled.
-    async fn drain<F: Feed, L: Leaf>(self, lane: Lane<F, L>) -> Option<F> {
-        let overdue = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(self.grace.left()).await;
-        };
-        tokio::select! {
-            feed = lane.run() => Some(feed),
-            () = overdue => {
-                warn!(grace = ?self.grace.total(), "stopped before everything was sent; a replayable feed hands it out again");
-                None
-            }
-        }
-    }
 }
 
 impl Running {
-    /// Runs a lane in a thread of its own: what it works on stays in one core's cache, and no lane waits for another.
-    fn spawn(
-        &mut self,
-        lane: impl Future<Output = Result<(), AppError>> + Send + 'static,
-    ) -> Result<(), AppError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|error| AppError::Internal(error.to_string()))?;
-        let (ending, ended) = oneshot::channel();
-        thread::Builder::new()
-            .name("lane".to_owned())
-            .spawn(move || {
-                // Whoever waits for it may have given up.
-                let _sent = ending.send(runtime.block_on(lane));
-            })
-            .map_err(|error| AppError::Internal(error.to_string()))?;
-        self.lanes.spawn(async move {
-            ended.await.unwrap_or_else(|_| Err(AppError::Internal("its thread panicked".to_owned())))
-        });
-        Ok(())
-    }
-
-    fn with_directory<F: Feed, L: Leaf>(&self, lane: Lane<F, L>) -> Lane<F, L> {
-        match &self.directory {
-            Some(directory) => lane.with_directory(Box::new(directory.lane())),
-            None => lane,
-        }
-    }
-
-    fn bound(&self) -> Bound {
-        Bound { stop: self.stop.clone(), grace: self.grace.clone() }
-    }
-
-    fn acknowledge_to(
-        &mut self,
-        cluster: &ClusterSettings,
-        topic: String,
-    ) -> Result<KafkaAcknowledgements, AppError> {
-        let settings = ProducerSettings::new(cluster.clone(), "ditto-connectivity-acks");
-        let (sink, task) = KafkaAcknowledgements::start(&self.pool, &settings, topic, self.grace.clone())
-            .map_err(|error| AppError::Client("the acknowledgements".to_owned(), error))?;
-        self.acknowledgements = Some(task);
-        Ok(sink)
+    /// The connections, to be changed while they run; none if signals are stamped.
+    pub fn registry(&self) -> Option<Registry> {
+        self.registry.clone()
     }
 
     /// How the connections stand.
     pub fn status(&self) -> Status {
-        self.status.clone()
+        Status::of(self.plane.clone())
     }
 
     /// What became of every signal so far.
     pub fn report(&self) -> Report {
-        self.report.clone()
+        Report::of(self.plane.clone())
     }
 
-    /// Waits for the end of all lanes, then for what the producers still hold.
+    /// Waits for the end of the feed, or until the service is stopped; then for all lanes, and for what the producers still
+    /// hold.
     ///
     /// # Errors
-    /// The first lane's failure; the others are stopped then.
+    /// The first failure of a lane that is not started anew.
     pub async fn finished(mut self) -> Result<Report, AppError> {
-        let mut first = Ok(());
-        while let Some(ended) = self.lanes.join_next().await {
-            let ended = ended.unwrap_or_else(|panic| Err(AppError::Internal(panic.to_string())));
-            if ended.is_err() {
-                self.stop.cancel();
-            }
+        let mut first = tokio::select! {
+            () = self.stop.cancelled() => Ok(()),
+            ended = self.ends.recv() => ended.unwrap_or(Ok(())),
+        };
+        // Nothing is opened any more.
+        if let Some(registry) = &self.registry {
+            registry.end();
+        }
+        self.watches.iter().for_each(JoinHandle::abort);
+        let ended = self.plane.end().await;
+        // A lane may have failed just before it was stopped.
+        while let Ok(ended) = self.ends.try_recv() {
             first = first.and(ended);
         }
-        // Nobody asks any more.
-        drop(self.directory.take());
-        if let Some(watch) = self.watch.take() {
-            watch.abort();
-        }
+        first = first.and(ended);
         // Order matters: lanes hold sinks and publishers; with them gone the last records go out.
+        let grace = self.plane.grace().clone();
         if let Some(acknowledgements) = self.acknowledgements.take() {
             let stopped = acknowledgements.abort_handle();
-            if tokio::time::timeout(self.grace.left(), acknowledgements).await.is_err() {
+            if tokio::time::timeout(grace.left(), acknowledgements).await.is_err() {
                 warn!("stopped before every acknowledgement was sent");
                 stopped.abort();
             }
         }
-        let open = self.pool.closed(self.grace.left()).await;
+        let open = self.plane.pool().closed(grace.left()).await;
         if open > 0 {
             warn!(producers = open, "producers did not end in time");
         }
-        first.map(|()| self.report)
+        first.map(|()| Report::of(self.plane))
     }
 }

@@ -4,6 +4,7 @@ mod directory;
 mod interpolate;
 mod lanes;
 mod section;
+mod store;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,12 +25,13 @@ pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig, 
 pub use self::interpolate::Variables;
 pub use self::lanes::{LaneKind, LanesConfig, Serving};
 use self::section::{Document, Section};
+pub use self::store::StoreConfig;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of connection definitions, one JSON file each.
-    pub connections: PathBuf,
+    /// Where connections are kept.
+    pub store: StoreConfig,
     /// Where signals come from.
     pub feed: FeedConfig,
     /// What a feed's messages may say and how large they may be.
@@ -190,11 +192,9 @@ impl Config {
             document.error(error.span().map(|span| span.start), error.message().to_owned());
         }
         let mut root = Section::of_root(&document, root.get_ref());
-        let connections = match root.has("stamp") {
-            // They are for `run`.
-            true => Some(root.text("connections").unwrap_or_else(|| "connections".to_owned())),
-            false => root.required_text("connections", "name the folder of the connection definitions"),
-        };
+        // What is stamped needs no other connection.
+        let is_needed = !root.has("stamp");
+        let store = StoreConfig::read(&mut root, is_needed, folder);
         let grace = root.duration("grace", Duration::from_secs(30));
         let mut feed_section =
             root.section("feed", "say where signals come from, e.g. [feed] kind = \"kafka\"");
@@ -224,10 +224,9 @@ impl Config {
         let log = log(&mut section);
         section.end();
         root.end();
-        match (connections, feed, document.into_errors()) {
-            (Some(connections), Some(feed), errors) if errors.is_empty() => {
-                let connections = folder.join(connections);
-                Ok(Self { connections, feed, policy, directory, stamp, lanes, producer, log, grace })
+        match (store, feed, document.into_errors()) {
+            (Some(store), Some(feed), errors) if errors.is_empty() => {
+                Ok(Self { store, feed, policy, directory, stamp, lanes, producer, log, grace })
             }
             (_, _, errors) => Err(errors),
         }

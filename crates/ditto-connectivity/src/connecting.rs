@@ -6,15 +6,18 @@ use ditto_connection::Connection;
 use ditto_kafka::{
     Bounds, ClientError, ClusterSettings, ConnectionState, Fingerprint, ProducerPool, ProducerSettings,
 };
-use ditto_outbound::{CompiledConnection, OnHold};
+use ditto_outbound::CompiledConnection;
 
+use crate::mappers::run_options;
 use crate::publish::cluster_of;
 use crate::registry::Failure;
 use crate::status::{Word, of_state};
 
 /// How long the answer may take that tells whether a connection works.
 pub(crate) const OPENING: Duration = Duration::from_secs(10);
-/// How often it is looked at what has come of a question.
+/// How long one question may wait.
+const ANSWER: Duration = Duration::from_millis(2_500);
+/// How often it is looked at what has come of it.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until the cluster of a client has answered: a question is asked, about `topic` or about all. What has gone wrong for
@@ -27,15 +30,21 @@ pub(crate) async fn connected(
     patience: Duration,
 ) -> Result<(), Failure> {
     let (asked, deadline) = (SystemTime::now(), Instant::now() + patience);
-    let mut question = Box::pin(pool.probe(client, topic, patience));
+    // A question takes a thread, and keeps the client, for as long as it may wait.
+    let ask = || Box::pin(pool.probe(client, topic, ANSWER));
+    let mut question = ask();
     loop {
         let is_answered = tokio::time::timeout(LOOK, &mut question).await.is_ok();
         let state = pool.client_state(client).map(|client| client.connection).unwrap_or_default();
         if state.last_success().is_some_and(|at| at >= asked) {
             return Ok(());
         }
-        if is_answered || has_failed(&state, asked) || Instant::now() >= deadline {
+        if has_failed(&state, asked) || Instant::now() >= deadline {
             return Err(failure(&state, servers, patience));
+        }
+        if is_answered {
+            tokio::time::sleep(LOOK).await;
+            question = ask();
         }
     }
 }
@@ -68,7 +77,7 @@ pub(crate) async fn try_out(
     if let Some(failure) = not_served(connection) {
         return Err(failure);
     }
-    let compiled = CompiledConnection::compile_with(connection, OnHold::default());
+    let compiled = CompiledConnection::compile(connection, &run_options());
     let settings =
         ProducerSettings::new(cluster.unwrap_or_else(|| cluster_of(connection)), "ditto-connectivity-test");
     // Of its own: what is known of a client that works says nothing about one that is new.

@@ -49,19 +49,24 @@ impl Definitions {
     /// # Errors
     /// The folder cannot be read.
     pub fn load(folder: &Path) -> std::io::Result<Self> {
-        let mut files = std::fs::read_dir(folder)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<Vec<_>, _>>()?;
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-        files.sort();
         let mut definitions = Self::default();
-        for file in files {
+        for file in Self::files(folder)? {
             match read(&file) {
                 Ok(connection) => definitions.add(file, connection),
                 Err(findings) => definitions.broken.push(BrokenFile { file, findings }),
             }
         }
         Ok(definitions)
+    }
+
+    /// Each `*.json` of a folder, by name.
+    pub(crate) fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+        let mut files = std::fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<Vec<_>, _>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.sort();
+        Ok(files)
     }
 
     fn add(&mut self, file: PathBuf, connection: Connection) {

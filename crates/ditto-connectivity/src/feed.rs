@@ -7,5 +7,5 @@ mod ndjson;
 pub(crate) use self::{
     kafka::KafkaFeed,
     lines::{Line, read_line},
-    ndjson::{NdjsonFeed, open_input, record},
+    ndjson::{Input, NdjsonFeed, open_input, record},
 };

@@ -3,15 +3,16 @@
 mod destination;
 mod show;
 
+use ditto_connection::ConnectionStatus;
 use ditto_kafka::{ClientError, Group, GroupError, GroupErrorKind, GroupPosition, SeekTo};
 
 pub use self::destination::{Destination, DestinationError};
 use self::show::{Shown, show_json, show_seek, show_text};
 use crate::cli::{LanesCommand, ListArgs, OutputFormat, SeekArgs};
 use crate::config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig};
-use crate::definitions::Definitions;
 use crate::exit;
-use crate::run::{chain, fail};
+use crate::run::{chain, code_of_store, fail};
+use crate::store::{Record, StoreError};
 
 /// A position in the feed: one consumer group, and the connections that it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) struct Lane {
 }
 
 /// No connection has this name: `@` is in none.
-const SHARED: &str = "@shared";
+pub(crate) const SHARED: &str = "@shared";
 
 /// All lanes that a run with this feed has: one for each connection, and one for all that share.
 pub(crate) fn of<'a>(
@@ -52,8 +53,8 @@ pub(crate) fn of<'a>(
 enum LanesError {
     #[error("{0}")]
     Config(#[from] ConfigErrors),
-    #[error("folder of connections `{0}` cannot be read")]
-    Definitions(String, #[source] std::io::Error),
+    #[error("connections cannot be read")]
+    Store(#[source] StoreError),
     #[error("{0}")]
     Usage(String),
     #[error("lane `{0}`")]
@@ -65,7 +66,8 @@ enum LanesError {
 impl LanesError {
     fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Definitions(..) => exit::CONFIG,
+            Self::Config(_) => exit::CONFIG,
+            Self::Store(error) => code_of_store(error),
             Self::Usage(_) => exit::USAGE,
             Self::Group(_, error) if error.kind() == GroupErrorKind::NotThere => exit::USAGE,
             Self::Client(..) | Self::Group(..) => exit::UNAVAILABLE,
@@ -92,9 +94,10 @@ fn load(config: &std::path::Path) -> Result<(KafkaFeedConfig, Vec<Lane>), LanesE
         let text = "the feed is lines of JSON, which keep no position: there are lanes only with feed.kind = \"kafka\"";
         return Err(LanesError::Usage(text.to_owned()));
     };
-    let definitions = Definitions::load(&config.connections)
-        .map_err(|error| LanesError::Definitions(config.connections.display().to_string(), error))?;
-    let lanes = of(&feed, &config.lanes, definitions.open().map(|connection| connection.id().as_str()));
+    let loaded = config.store.open().and_then(|store| store.load()).map_err(LanesError::Store)?;
+    let is_open = |it: &&Record| it.connection.status() == ConnectionStatus::Open;
+    let ids = loaded.records.iter().filter(is_open).map(|it| it.connection.id().as_str());
+    let lanes = of(&feed, &config.lanes, ids);
     Ok((*feed, lanes))
 }
 

@@ -17,6 +17,7 @@ mod manual;
 mod mappers;
 mod observed;
 mod outlet;
+mod plane;
 mod program;
 mod publish;
 mod quickstart;
@@ -37,7 +38,8 @@ pub use self::{
     },
     config::{
         Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
-        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, TopicsConfig, Variables,
+        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, StoreConfig, TopicsConfig,
+        Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},

@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::fleet::{Due, Fleet, SampleSignal};
 use self::screen::Screen;
-use crate::app::{App, AppError, Clusters, Running};
+use crate::app::{App, AppError, Running};
 use crate::cli::QuickstartArgs;
-use crate::config::{Config, FeedConfig, KafkaFeedConfig, LanesConfig, ProducerConfig};
+use crate::config::{Config, FeedConfig, KafkaFeedConfig, LanesConfig, ProducerConfig, StoreConfig};
 use crate::run::{chain, code_of, runtime, stop_on_signals};
 use crate::telemetry::LogConfig;
 use crate::{exit, telemetry};
@@ -84,11 +84,10 @@ fn show(args: &QuickstartArgs) -> Result<u8, QuickstartError> {
         DEFINITIONS.iter().map(|text| Connection::from_json(text)).collect::<Result<Vec<_>, _>>()?;
     introduce(&mut screen, &cluster, &connections, args);
     let runtime = runtime()?;
-    let _entered = runtime.enter();
     let stop = CancellationToken::new();
     runtime.spawn(stop_on_signals(stop.clone()));
-    let app = App::of_connections(config(&cluster), connections, Clusters::One(cluster.settings()));
-    let running = app.start(&stop)?;
+    let app = App::build(config(&cluster, connections))?.with_cluster(cluster.settings());
+    let running = runtime.block_on(app.start(&stop))?;
     let show = Show {
         records: follow(cluster.tail(&TOPICS)?, stop.clone())?,
         writer: FeedWriter::new(&cluster)?,
@@ -132,10 +131,9 @@ fn introduce(
     screen.line(&format!("{end} The first records take about 3 s: the consumer groups form.\n"));
 }
 
-fn config(cluster: &EmbeddedCluster) -> Config {
+fn config(cluster: &EmbeddedCluster, connections: Vec<Connection>) -> Config {
     Config {
-        // Not read: the definitions are given.
-        connections: "quickstart".into(),
+        store: StoreConfig::Memory(connections),
         directory: None,
         stamp: None,
         lanes: LanesConfig::default(),

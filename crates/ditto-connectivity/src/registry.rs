@@ -44,18 +44,23 @@ mod standing;
 mod turns;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
 use ditto_connection::{Connection, ConnectionStatus, ValidationReport};
 use ditto_protocol::ConnectionId;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
 
 pub use self::error::{Failure, RegistryError};
 pub use self::precondition::{Matches, Precondition};
 pub use self::standing::{ConnectionStanding, Recovery};
 use self::turns::{Turn, Turns};
 use crate::connecting;
-use crate::store::{ConnectionStore, Record, StoreError};
+use crate::plane::DataPlane;
+use crate::status::{Standing, Watched};
+use crate::store::{ConnectionStore, Record, StoreError, Unreadable};
 
 /// The connections, and what changes them.
 #[derive(Clone)]
@@ -65,6 +70,10 @@ struct Shared {
     store: Arc<dyn ConnectionStore>,
     known: RwLock<Known>,
     turns: Turns,
+    /// What runs connections, once something does.
+    plane: OnceLock<DataPlane>,
+    /// Nothing is changed any more.
+    is_ending: AtomicBool,
 }
 
 /// What the store has, as it was last read or written.
@@ -115,7 +124,27 @@ impl Registry {
             deleted: loaded.deleted,
             unreadable: unreadable.collect(),
         });
-        Ok(Self(Arc::new(Shared { store, known, turns: Turns::default() })))
+        Ok(Self(Arc::new(Shared {
+            store,
+            known,
+            turns: Turns::default(),
+            plane: OnceLock::new(),
+            is_ending: AtomicBool::new(false),
+        })))
+    }
+
+    /// Has everything run that is to be open, and whatever comes.
+    pub(crate) async fn serve(&self, plane: &DataPlane) {
+        if self.0.plane.set(plane.clone()).is_ok() {
+            let runs = |it: &Record| runs(&it.connection).then(|| Arc::clone(&it.connection));
+            let open = self.known().connections.values().filter_map(runs).collect();
+            plane.open(open, false).await;
+        }
+    }
+
+    /// Changes nothing any more.
+    pub(crate) fn end(&self) {
+        self.0.is_ending.store(true, Ordering::Release);
     }
 
     /// The connection of that id.
@@ -167,10 +196,11 @@ impl Registry {
         if connection.id() != id {
             return Err(RegistryError::OtherId { asked: id.clone(), found: connection.id().clone() });
         }
-        match stored {
-            None => self.change(turn, Change::Create(connection)).await.map(Put::Created),
-            Some(stored) => self.change(turn, Change::Modify(stored, connection)).await.map(Put::Modified),
-        }
+        let Some(stored) = stored else {
+            return self.change(turn, Change::Create(connection)).await.map(Put::Created);
+        };
+        let record = self.change(turn, Change::Modify(stored, connection)).await?;
+        self.connected(&record).await.map(Put::Modified)
     }
 
     /// Removes a connection. When it is answered, nothing of it is published any more.
@@ -205,7 +235,21 @@ impl Registry {
             | ConnectionCommand::EnableLogs
             | ConnectionCommand::ResetLogs => return Ok(stored),
         };
-        self.change(turn, Change::Status(stored, status)).await
+        let record = self.change(turn, Change::Status(stored, status)).await?;
+        self.connected(&record).await
+    }
+
+    /// Waits until a connection that is to be open has connected.
+    async fn connected(&self, record: &Record) -> Result<Record, RegistryError> {
+        let connection = &record.connection;
+        let failed = |failure| RegistryError::Failed { id: connection.id().clone(), failure };
+        if let Some(plane) = self.0.plane.get()
+            && connection.status() == ConnectionStatus::Open
+        {
+            connecting::not_served(connection).map_or(Ok(()), |failure| Err(failed(failure)))?;
+            plane.connected(connection.id().as_str()).await.map_err(failed)?;
+        }
+        Ok(record.clone())
     }
 
     /// Tries a connection without keeping it: connects, logs in, and looks for the topics that its targets name. Takes some
@@ -215,21 +259,76 @@ impl Registry {
     /// [`RegistryError::Failed`] with the first thing that does not work.
     pub async fn test(&self, connection: &Connection) -> Result<(), RegistryError> {
         let failed = |failure| RegistryError::Failed { id: connection.id().clone(), failure };
-        connecting::try_out(connection, None).await.map_err(failed)
+        let cluster = self.0.plane.get().and_then(DataPlane::cluster);
+        connecting::try_out(connection, cluster).await.map_err(failed)
     }
 
     /// How a connection stands; none if there is no such connection.
     #[must_use]
     pub fn status(&self, id: &ConnectionId) -> Option<ConnectionStanding> {
-        let stored = self.get(id)?;
-        Some(ConnectionStanding::closed(&stored.connection, stored.modified))
+        let Record { connection, modified, .. } = self.get(id)?;
+        let running = self.0.plane.get().and_then(|plane| Some((plane, plane.find(id.as_str())?)));
+        Some(match running {
+            Some((plane, (lane, served))) => {
+                let watched = Watched::of(plane, &lane, served);
+                ConnectionStanding::of(&connection, watched.standing_of_all(), watched.standing_of_targets())
+            }
+            None => match connecting::not_served(&connection) {
+                Some(failure) if connection.status() == ConnectionStatus::Open => {
+                    let failed = Standing::failed(&failure, Some(modified));
+                    let targets = vec![failed.clone(); connection.targets().len()];
+                    ConnectionStanding::of(&connection, failed, targets)
+                }
+                _ => ConnectionStanding::closed(&connection, modified),
+            },
+        })
     }
 
-    /// Keeps a change, and makes it known. It is done also if nobody waits for it any more.
+    /// Reads the store again, and has run what it has now. What somebody else has broken there stays as it was, and is told. Only
+    /// what is different is touched.
+    pub async fn reload(&self) {
+        let store = Arc::clone(&self.0.store);
+        let loaded = match tokio::task::spawn_blocking(move || store.load()).await {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => return warn!(%error, "connections are not read again, and stay as they were"),
+            Err(_) => return,
+        };
+        for Unreadable { name, reason } in &loaded.unreadable {
+            for finding in reason.lines() {
+                error!(file = name, "connection not read again: {finding}");
+            }
+        }
+        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name, it.reason));
+        self.known_mut().unreadable = unreadable.collect();
+        let found = loaded.records.into_iter().map(|it| (it.connection.id().clone(), it));
+        let mut found: BTreeMap<_, _> = found.collect();
+        let mut ids: Vec<_> = self.known().connections.keys().cloned().collect();
+        ids.extend(found.keys().cloned());
+        ids.sort_unstable();
+        ids.dedup();
+        let mut changes = JoinSet::new();
+        for id in ids {
+            let (registry, found) = (self.clone(), found.remove(&id));
+            changes.spawn(async move {
+                let turn = registry.0.turns.take(&id).await;
+                let change = match (registry.get(&id), found) {
+                    (Some(stored), Some(found)) if stored.connection == found.connection => return false,
+                    (stored, Some(found)) => Change::Reload(stored, found),
+                    (Some(stored), None) => Change::Vanish(stored),
+                    (None, None) => return false,
+                };
+                registry.change(turn, change).await.is_ok()
+            });
+        }
+        let changed = changes.join_all().await.into_iter().filter(|changed| *changed).count();
+        info!(changed, "connections read again");
+    }
+
+    /// Makes a change. It is made also if nobody waits for it any more.
     async fn change(&self, turn: Turn, change: Change) -> Result<Record, RegistryError> {
         let registry = self.clone();
         let changing = tokio::spawn(async move {
-            let changed = registry.keep(change).await;
+            let changed = registry.keep_and_switch(change).await;
             drop(turn);
             changed
         });
@@ -237,29 +336,57 @@ impl Registry {
         changing.await.unwrap_or(Err(RegistryError::Ending))
     }
 
-    async fn keep(&self, change: Change) -> Result<Record, RegistryError> {
-        let is_delete = matches!(change, Change::Delete(_));
+    async fn keep_and_switch(&self, change: Change) -> Result<Record, RegistryError> {
+        let is_delete = matches!(change, Change::Delete(_) | Change::Vanish(_));
+        let is_kept = matches!(change, Change::Reload(..) | Change::Vanish(_));
         let record = self.record(change)?;
-        let store = Arc::clone(&self.0.store);
-        let kept = record.clone();
-        let keeping = tokio::task::spawn_blocking(move || {
-            if is_delete {
-                store.delete(kept.connection.id(), kept.sequence).map(drop)
-            } else {
-                store.put(&kept)
-            }
-        });
-        keeping.await.map_err(|_| RegistryError::Ending)??;
-        let id = record.connection.id().clone();
-        let mut known = self.known_mut();
-        if is_delete {
-            known.connections.remove(&id);
-            known.deleted.insert(id, record.sequence);
-        } else {
-            known.deleted.remove(&id);
-            known.connections.insert(id, record.clone());
+        let id = record.connection.id();
+        // Whether it can be ended in order is not known any more.
+        if self.0.is_ending.load(Ordering::Acquire) {
+            return Err(RegistryError::Ending);
         }
+        if !is_kept {
+            let (store, kept) = (Arc::clone(&self.0.store), record.clone());
+            let keeping = tokio::task::spawn_blocking(move || match is_delete {
+                true => store.delete(kept.connection.id(), kept.sequence).map(drop),
+                false => store.put(&kept),
+            });
+            keeping.await.map_err(|_| RegistryError::Ending)??;
+        }
+        let before = {
+            let mut known = self.known_mut();
+            if is_delete {
+                known.deleted.insert(id.clone(), record.sequence);
+                known.connections.remove(id)
+            } else {
+                known.deleted.remove(id);
+                known.connections.insert(id.clone(), record.clone())
+            }
+        };
+        let before = before.map(|it| it.connection);
+        self.switch(before.as_deref(), (!is_delete).then_some(&record.connection)).await;
         Ok(record)
+    }
+
+    /// Has lanes serve what is, in the place of what was.
+    async fn switch(&self, before: Option<&Connection>, now: Option<&Arc<Connection>>) {
+        let Some(plane) = self.0.plane.get() else { return };
+        match (before.filter(|it| runs(it)), now.filter(|it| runs(it))) {
+            (None, None) => {}
+            (None, Some(now)) => {
+                info!(connection = %now.id(), "connection opened");
+                plane.open(vec![Arc::clone(now)], true).await;
+            }
+            (Some(before), Some(now)) if before == &**now => {}
+            (Some(_), Some(now)) => {
+                plane.change(now).await;
+                info!(connection = %now.id(), "connection changed");
+            }
+            (Some(before), None) => {
+                plane.close(before.id().as_str()).await;
+                info!(connection = %before.id(), "connection closed");
+            }
+        }
     }
 
     /// What a change makes of a connection.
@@ -284,6 +411,17 @@ impl Registry {
                 Record { connection, sequence: stored.sequence + 1, ..stored }
             }
             Change::Delete(stored) => Record { sequence: stored.sequence + 1, ..stored },
+            Change::Reload(stored, found) => match stored {
+                Some(stored) => {
+                    let sequence = stored.sequence + 1;
+                    Record { revision: sequence, sequence, created: stored.created, ..found }
+                }
+                None => {
+                    let sequence = self.known().deleted.get(found.connection.id()).map_or(1, |it| it + 1);
+                    Record { revision: sequence, sequence, ..found }
+                }
+            },
+            Change::Vanish(stored) => Record { sequence: stored.sequence + 1, ..stored },
         })
     }
 
@@ -302,6 +440,15 @@ enum Change {
     Modify(Record, Connection),
     Status(Record, ConnectionStatus),
     Delete(Record),
+    /// The store has this now, whoever has written it there.
+    Reload(Option<Record>, Record),
+    /// The store has it no more.
+    Vanish(Record),
+}
+
+/// Whether a connection is to run, and can.
+fn runs(connection: &Connection) -> bool {
+    connection.status() == ConnectionStatus::Open && connection.not_served().next().is_none()
 }
 
 impl std::fmt::Debug for Registry {

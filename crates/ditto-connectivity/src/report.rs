@@ -4,25 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use ditto_kafka::ConsumerMonitor;
-use ditto_outbound::{CompiledConnection, LaneCounters, LaneCounts, TargetCounts};
+use ditto_outbound::{CompiledConnection, CompiledTarget, LaneCounts, TargetCounts};
 
 use crate::directory::DirectoryMonitor;
+use crate::plane::{DataPlane, LaneTask, Served};
 
-/// Counters of all lanes and targets; reading it costs the lanes nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    lanes: Vec<LaneReport>,
-    directory: Option<DirectoryMonitor>,
-}
-
+/// Counters of all lanes and targets, as they are when it is asked; reading it costs the lanes nothing.
 #[derive(Debug, Clone)]
-struct LaneReport {
-    name: String,
-    connections: Vec<Arc<CompiledConnection>>,
-    counters: Arc<LaneCounters>,
-    /// Only of a Kafka feed.
-    feed: Option<ConsumerMonitor>,
-}
+pub struct Report(DataPlane);
 
 /// Sums over all targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,65 +34,95 @@ pub struct Totals {
     pub unknown: u64,
 }
 
+impl Totals {
+    /// Of a lane, before any target.
+    pub(crate) fn of_lane(counts: &LaneCounts) -> Self {
+        let unknown = counts.unreadable.iter().filter(|(reason, _)| *reason == "policy-unknown");
+        Self {
+            received: counts.received,
+            unselected: counts.unselected,
+            unknown: unknown.map(|(_, n)| n).sum(),
+            undecodable: sum(&counts.undecodable),
+            ..Self::default()
+        }
+    }
+
+    /// Of the targets of a connection, without what has no outcome.
+    pub(crate) fn of_targets(connection: &CompiledConnection) -> Self {
+        let mut totals = Self::default();
+        for target in connection.targets() {
+            totals.add_target(&target.counters().snapshot());
+        }
+        Self { in_flight: 0, ..totals }
+    }
+
+    fn add_target(&mut self, target: &TargetCounts) {
+        self.published += target.published;
+        self.dropped += sum(&target.dropped);
+        self.failed += sum(&target.failed);
+        self.in_flight += target.in_flight();
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.dropped += other.dropped;
+        self.failed += other.failed;
+        self.in_flight += other.in_flight;
+        self.undecodable += other.undecodable;
+        self.received += other.received;
+        self.unselected += other.unselected;
+        self.unknown += other.unknown;
+    }
+}
+
+fn sum(counts: &[(&str, u64)]) -> u64 {
+    counts.iter().map(|(_, n)| n).sum()
+}
+
 impl Report {
-    pub(crate) fn of(directory: Option<DirectoryMonitor>) -> Self {
-        Self { lanes: Vec::new(), directory }
+    pub(crate) fn of(plane: DataPlane) -> Self {
+        Self(plane)
     }
 
     /// How the directory does, if there is one.
     pub fn directory(&self) -> Option<&DirectoryMonitor> {
-        self.directory.as_ref()
-    }
-
-    pub(crate) fn add(
-        &mut self,
-        name: String,
-        connections: Vec<Arc<CompiledConnection>>,
-        counters: Arc<LaneCounters>,
-        feed: Option<ConsumerMonitor>,
-    ) {
-        self.lanes.push(LaneReport { name, connections, counters, feed });
+        self.0.directory()
     }
 
     /// How the feed of each lane does, by the lane's name, with the ids of the connections that it serves.
-    pub(crate) fn feeds(
-        &self,
-    ) -> impl Iterator<Item = (&str, Vec<&str>, LaneCounts, Option<&ConsumerMonitor>)> {
-        self.lanes.iter().map(|lane| {
-            let connections = lane.connections.iter().map(|connection| connection.id()).collect();
-            (lane.name.as_str(), connections, lane.counters.snapshot(), lane.feed.as_ref())
-        })
+    pub(crate) fn feeds(&self) -> Vec<(String, Vec<String>, LaneCounts, Option<ConsumerMonitor>)> {
+        let feed = |lane: &Arc<LaneTask>| {
+            let connections = lane.all_served().iter().map(|it| it.id().to_owned()).collect();
+            (lane.name.clone(), connections, lane.counts(), lane.monitor())
+        };
+        self.0.lanes().iter().map(feed).collect()
     }
 
     /// The counts of each lane's feed, by the lane's name.
-    pub fn lanes(&self) -> impl Iterator<Item = (&str, LaneCounts)> {
-        self.lanes.iter().map(|lane| (lane.name.as_str(), lane.counters.snapshot()))
+    pub fn lanes(&self) -> Vec<(String, LaneCounts)> {
+        self.0.lanes().iter().map(|lane| (lane.name.clone(), lane.counts())).collect()
     }
 
     /// The counts of each target, by connection id and address.
-    pub fn targets(&self) -> impl Iterator<Item = (&str, &str, TargetCounts)> {
-        let connections = self.lanes.iter().flat_map(|lane| &lane.connections);
-        let targets = connections.flat_map(|connection| connection.targets());
-        targets.map(|target| (target.connection_id(), target.address_text(), target.counters().snapshot()))
+    pub fn targets(&self) -> Vec<(String, String, TargetCounts)> {
+        let lanes = self.0.lanes();
+        let served = lanes.iter().flat_map(|lane| lane.all_served());
+        let counts = |it: Arc<Served>| {
+            let targets = it.compiled().targets().iter();
+            let counts = |target: &Arc<CompiledTarget>| {
+                let (id, address) = (target.connection_id(), target.address_text());
+                (id.to_owned(), address.to_owned(), target.counters().snapshot())
+            };
+            targets.map(counts).collect::<Vec<_>>()
+        };
+        served.flat_map(counts).collect()
     }
 
-    /// Sums over all targets and lanes.
+    /// Sums over all targets and lanes, those included that are no more.
     pub fn totals(&self) -> Totals {
-        let sum = |counts: &[(&str, u64)]| counts.iter().map(|(_, n)| n).sum::<u64>();
-        let mut totals = Totals::default();
-        for (_, _, target) in self.targets() {
-            totals.published += target.published;
-            totals.dropped += sum(&target.dropped);
-            totals.failed += sum(&target.failed);
-            totals.in_flight += target.in_flight();
-        }
-        for (_, lane) in self.lanes() {
-            totals.received += lane.received;
-            totals.unselected += lane.unselected;
-            let unknown = lane.unreadable.iter().filter(|(reason, _)| *reason == "policy-unknown");
-            totals.unknown += unknown.map(|(_, n)| n).sum::<u64>();
-            totals.undecodable += sum(&lane.undecodable);
-        }
+        let mut totals = self.0.retired();
+        self.targets().iter().for_each(|(_, _, target)| totals.add_target(target));
+        self.lanes().iter().for_each(|(_, lane)| totals.add(&Totals::of_lane(lane)));
         totals
     }
 }
@@ -112,8 +131,8 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line_break = "";
-        for lane in &self.lanes {
-            let counts = lane.counters.snapshot();
+        for lane in self.0.lanes() {
+            let counts = lane.counts();
             write!(
                 f,
                 "{line_break}feed of {}: {} received, {} for no target",
@@ -125,7 +144,8 @@ impl fmt::Display for Report {
                 write!(f, ", {} acknowledged", counts.acknowledgements)?;
             }
             line_break = "\n";
-            for target in lane.connections.iter().flat_map(|connection| connection.targets()) {
+            let served = lane.all_served();
+            for target in served.iter().flat_map(|it| it.compiled().targets()) {
                 let counts = target.counters().snapshot();
                 write!(
                     f,
@@ -142,7 +162,7 @@ impl fmt::Display for Report {
                 }
             }
         }
-        if let Some(directory) = &self.directory {
+        if let Some(directory) = self.directory() {
             write!(f, "{line_break}{directory}")?;
         }
         Ok(())

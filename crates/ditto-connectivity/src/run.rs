@@ -9,10 +9,12 @@ use tracing::{error, info, warn};
 
 use crate::app::{App, AppError};
 use crate::cli::{RunArgs, StampArgs};
-use crate::config::{Config, FeedConfig};
+use crate::config::{Config, FeedConfig, StoreConfig};
 use crate::definitions::Definitions;
+use crate::registry::Registry;
 use crate::report::Report;
 use crate::status::Status;
+use crate::store::{StoreError, StoreErrorKind, Unreadable};
 use crate::{exit, telemetry};
 
 /// Runs the service, or only checks what it would run. The exit code.
@@ -66,7 +68,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 
 async fn serve(app: App) -> u8 {
     let stop = CancellationToken::new();
-    let running = match app.start(&stop) {
+    let running = match app.start(&stop).await {
         Ok(running) => running,
         Err(error) => return fail(&chain(&error), code_of(&error)),
     };
@@ -74,6 +76,7 @@ async fn serve(app: App) -> u8 {
     // Watches for the whole life of the process: a second signal ends it at once.
     tokio::spawn(stop_on_signals(stop.clone()));
     tokio::spawn(tell_status_on_signals(running.status(), running.report()));
+    tokio::spawn(reload_on_signals(running.registry()));
     match running.finished().await {
         Ok(report) => {
             for line in report.to_string().lines() {
@@ -118,6 +121,22 @@ async fn tell_status_on_signals(status: Status, report: Report) {
     }
 }
 
+/// Reads the folder of connections again each time SIGHUP comes.
+async fn reload_on_signals(registry: Option<Registry>) {
+    #[cfg(unix)]
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        Ok(mut asked) => {
+            while asked.recv().await.is_some() {
+                match &registry {
+                    Some(registry) => registry.reload().await,
+                    None => info!("there are no connections that could be read again"),
+                }
+            }
+        }
+        Err(why) => warn!(%why, "SIGHUP is not watched"),
+    }
+}
+
 async fn terminated() -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -133,11 +152,13 @@ async fn terminated() -> io::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "this command's answer")]
 fn check(config: &Config) -> u8 {
-    let definitions = match Definitions::load(&config.connections) {
+    let folder = match &config.store {
+        StoreConfig::Directory { folder, .. } => folder,
+        other => return check_store(other),
+    };
+    let definitions = match Definitions::load(folder) {
         Ok(definitions) => definitions,
-        Err(error) => {
-            return fail(&format!("folder `{}`: {error}", config.connections.display()), exit::CONFIG);
-        }
+        Err(error) => return fail(&format!("folder `{}`: {error}", folder.display()), exit::CONFIG),
     };
     for definition in &definitions.connections {
         println!("{}: connection `{}` is valid", definition.file.display(), definition.connection.id());
@@ -160,6 +181,25 @@ fn check(config: &Config) -> u8 {
     if definitions.broken.is_empty() { exit::OK } else { exit::CONFIG }
 }
 
+/// What is kept was checked before; what cannot be read any more is told.
+#[expect(clippy::print_stdout, reason = "this command's answer")]
+fn check_store(store: &StoreConfig) -> u8 {
+    let loaded = match store.open().and_then(|store| store.load()) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&chain(&error), exit::UNAVAILABLE),
+    };
+    for record in &loaded.records {
+        println!("connection `{}` is valid", record.connection.id());
+        for finding in record.connection.findings() {
+            println!("{}: {finding}", record.connection.id());
+        }
+    }
+    for Unreadable { name, reason } in &loaded.unreadable {
+        println!("{name}: {reason}");
+    }
+    if loaded.unreadable.is_empty() { exit::OK } else { exit::CONFIG }
+}
+
 #[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]
 pub(crate) fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
     eprintln!("{why}");
@@ -168,9 +208,18 @@ pub(crate) fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
 
 pub(crate) fn code_of(error: &AppError) -> u8 {
     match error {
-        AppError::NoConnection(_) | AppError::Definitions(..) | AppError::Directory(_) => exit::CONFIG,
+        AppError::NoConnection(_) | AppError::Directory(_) => exit::CONFIG,
+        AppError::Store(error) => code_of_store(error),
         AppError::File(..) | AppError::Client(..) => exit::UNAVAILABLE,
         AppError::Internal(_) => exit::INTERNAL,
+    }
+}
+
+/// A format or a mode that does not do somebody has to correct; another process may end.
+pub(crate) fn code_of_store(error: &StoreError) -> u8 {
+    match error.kind() {
+        StoreErrorKind::Unavailable => exit::UNAVAILABLE,
+        _ => exit::CONFIG,
     }
 }
 

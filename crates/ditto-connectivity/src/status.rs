@@ -2,35 +2,22 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use ditto_kafka::{
-    ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, Fingerprint, ProducerPool,
-    ProducerSettings,
-};
+use ditto_kafka::{ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor};
 use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::directory::DirectoryMonitor;
+use crate::plane::{DataPlane, LaneTask, Served};
+use crate::registry::Failure;
 use crate::report::Report;
 
 /// The connections that run, and what tells how they stand.
 #[derive(Debug, Clone)]
-pub struct Status {
-    pool: ProducerPool,
-    watched: Vec<Arc<Watched>>,
-}
-
-/// A connection and its client.
-#[derive(Debug)]
-struct Watched {
-    connection: Arc<CompiledConnection>,
-    client: Fingerprint,
-    bootstrap_servers: Vec<String>,
-    is_probed: AtomicBool,
-}
+pub struct Status(DataPlane);
 
 /// How something stands, in Ditto's word (`ConnectivityStatus`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,25 +71,23 @@ const TIMEOUT: Duration = Duration::from_millis(2_500);
 const PROBES: usize = 16;
 
 impl Status {
-    pub(crate) fn new(pool: &ProducerPool) -> Self {
-        Self { pool: pool.clone(), watched: Vec::new() }
+    pub(crate) fn of(plane: DataPlane) -> Self {
+        Self(plane)
     }
 
-    pub(crate) fn add(&mut self, connection: Arc<CompiledConnection>, settings: &ProducerSettings) {
-        self.watched.push(Arc::new(Watched {
-            connection,
-            client: settings.fingerprint(),
-            bootstrap_servers: settings.cluster.bootstrap_servers.clone(),
-            is_probed: AtomicBool::new(false),
-        }));
+    /// How each connection that runs stands, by its id.
+    pub fn connections(&self) -> Vec<(String, Standing)> {
+        let watched = self.watched();
+        watched.iter().map(|watched| (watched.served.id().to_owned(), watched.standing())).collect()
     }
 
-    /// How each connection stands, by its id.
-    pub fn connections(&self) -> impl Iterator<Item = (&str, Standing)> {
-        self.watched.iter().map(|watched| {
-            let client = self.pool.client_state(&watched.client);
-            (watched.connection.id(), watched.standing(client.as_ref()))
-        })
+    fn watched(&self) -> Vec<Watched> {
+        let lanes = self.0.lanes();
+        let watched = |lane: &Arc<LaneTask>| {
+            let served = lane.all_served().into_iter();
+            served.map(|served| Watched::of(&self.0, lane, served)).collect::<Vec<_>>()
+        };
+        lanes.iter().flat_map(watched).collect()
     }
 
     /// Asks the clusters of connections of which nothing is heard, so that their standing is that of now. Never ends.
@@ -111,25 +96,28 @@ impl Status {
         let (dead, alive) = (Arc::new(Semaphore::new(PROBES)), Arc::new(Semaphore::new(PROBES)));
         loop {
             tokio::time::sleep(INTERVAL).await;
-            for watched in &self.watched {
-                let Some(client) = self.pool.client_state(&watched.client) else { continue };
-                if !is_due(&client, SystemTime::now()) || watched.is_probed.swap(true, Ordering::Relaxed) {
+            self.0.mend().await;
+            let lanes = self.0.lanes();
+            for served in lanes.iter().flat_map(|lane| lane.all_served()) {
+                let Some(client) = self.0.pool().client_state(served.client()) else { continue };
+                if client.connection.status() == ConnectionStatus::Connected {
+                    self.0.announce_opened(&served);
+                }
+                if !is_due(&client, SystemTime::now()) || served.is_probed.swap(true, Ordering::Relaxed) {
                     continue;
                 }
                 let is_dead = client.connection.last_error().is_some();
                 let permits = Arc::clone(if is_dead { &dead } else { &alive });
-                let (pool, watched) = (self.pool.clone(), Arc::clone(watched));
+                let pool = self.0.pool().clone();
                 tokio::spawn(async move {
                     let _permit = permits.acquire().await;
                     // Another connection of the same client may have asked meanwhile.
-                    let client = pool.client_state(&watched.client);
+                    let client = pool.client_state(served.client());
                     if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
-                        let topic =
-                            watched.connection.targets().iter().find_map(|target| target.fixed_topic());
                         // The client remembers what came of it.
-                        let _answer = pool.probe(&watched.client, topic, TIMEOUT).await;
+                        let _answer = pool.probe(served.client(), served.probed_topic(), TIMEOUT).await;
                     }
-                    watched.is_probed.store(false, Ordering::Relaxed);
+                    served.is_probed.store(false, Ordering::Relaxed);
                 });
             }
         }
@@ -137,18 +125,19 @@ impl Status {
 
     /// Everything in one line of JSON.
     pub fn line(&self, report: &Report) -> String {
-        let connections = self.watched.iter().map(|watched| {
-            let client = self.pool.client_state(&watched.client);
-            let of_connection = watched.standing(client.as_ref());
+        let watched = self.watched();
+        let connections = watched.iter().map(|watched| {
+            let of_connection = watched.standing();
             // What holds one target is none of another's business.
-            let of_all = watched.standing_of_all(client.as_ref());
-            let targets = watched.connection.targets().iter();
-            let mut said = described("id", watched.connection.id(), &of_connection);
+            let of_all = watched.standing_of_all();
+            let targets = watched.connection().targets().iter();
+            let mut said = described("id", watched.served.id(), &of_connection);
             let of_target = |target: &Arc<CompiledTarget>| of_target(target, &of_all);
             said.insert("targets".to_owned(), targets.map(of_target).collect());
             Value::Object(said)
         });
-        let lanes = report.feeds().map(|(name, connections, counts, feed)| {
+        let feeds = report.feeds();
+        let lanes = feeds.iter().map(|(name, connections, counts, feed)| {
             let mut said = json!({
                 "name": name, "connections": connections, "received": counts.received,
                 "unselected": counts.unselected, "undecodable": reasons(&counts.undecodable),
@@ -172,12 +161,28 @@ impl Status {
     }
 }
 
+/// A connection that runs, and what is known of its client just now.
+pub(crate) struct Watched {
+    served: Arc<Served>,
+    client: Option<ClientState>,
+    /// Why its lane does not run.
+    failed: Option<(SystemTime, Failure)>,
+}
+
 impl Watched {
+    pub(crate) fn of(plane: &DataPlane, lane: &LaneTask, served: Arc<Served>) -> Self {
+        Self { client: plane.pool().client_state(served.client()), failed: lane.failed(), served }
+    }
+
+    fn connection(&self) -> &CompiledConnection {
+        self.served.compiled()
+    }
+
     /// Trouble with all of a connection comes first, then the first target that is on hold.
-    fn standing(&self, client: Option<&ClientState>) -> Standing {
-        let of_all = self.standing_of_all(client);
-        let held =
-            self.connection.targets().iter().find_map(|target| target.held().map(|held| (target, held)));
+    fn standing(&self) -> Standing {
+        let of_all = self.standing_of_all();
+        let targets = self.connection().targets().iter();
+        let held = targets.filter_map(|target| target.held().map(|held| (target, held))).next();
         match (of_all.word, held) {
             (Word::Open | Word::Unknown, Some((target, held))) => {
                 let standing = on_hold(&held);
@@ -189,16 +194,28 @@ impl Watched {
         }
     }
 
-    /// Trouble with the client, then what holds the connection.
-    fn standing_of_all(&self, client: Option<&ClientState>) -> Standing {
-        let of_client = client
-            .map_or(Standing { word: Word::Unknown, since: None, reason: None }, |client| {
-                of_state(&client.connection, &self.bootstrap_servers)
-            });
+    /// Of each target, in the order of the definition.
+    pub(crate) fn standing_of_targets(&self) -> Vec<Standing> {
+        let of_all = self.standing_of_all();
+        let standing = |target: &Arc<CompiledTarget>| standing_of_target(target, &of_all);
+        self.connection().targets().iter().map(standing).collect()
+    }
+
+    /// Trouble with the client, then with the lane, then what holds the connection.
+    pub(crate) fn standing_of_all(&self) -> Standing {
+        let client = self.client.as_ref();
+        if let Some(failure) = self.served.failure() {
+            return Standing::failed(&failure, None);
+        }
+        let unknown = Standing { word: Word::Unknown, since: None, reason: None };
+        let of_client = client.map_or(unknown, |client| of_state(&client.connection, self.served.servers()));
         if matches!(of_client.word, Word::Failed | Word::Misconfigured) {
             return of_client;
         }
-        if let Some(held) = self.connection.held() {
+        if let Some((since, failure)) = &self.failed {
+            return Standing::failed(failure, Some(*since));
+        }
+        if let Some(held) = self.connection().held() {
             return on_hold(&held);
         }
         match client.and_then(|client| client.silence) {
@@ -284,8 +301,12 @@ fn on_hold(held: &Held) -> Standing {
     Standing { word, since: Some(held.since), reason: Some(reason) }
 }
 
+fn standing_of_target(target: &CompiledTarget, of_connection: &Standing) -> Standing {
+    target.held().map_or_else(|| of_connection.clone(), |held| on_hold(&held))
+}
+
 fn of_target(target: &CompiledTarget, of_connection: &Standing) -> Value {
-    let standing = target.held().map_or_else(|| of_connection.clone(), |held| on_hold(&held));
+    let standing = standing_of_target(target, of_connection);
     let counts = target.counters().snapshot();
     let mut said = described("address", target.address_text(), &standing);
     said.insert("selected".to_owned(), counts.selected.into());
@@ -304,6 +325,11 @@ fn described(key: &str, name: &str, standing: &Standing) -> Map<String, Value> {
 }
 
 impl Standing {
+    pub(crate) fn failed(failure: &Failure, since: Option<SystemTime>) -> Self {
+        let word = if failure.is_misconfigured { Word::Misconfigured } else { Word::Failed };
+        Self { word, since, reason: Some(failure.reason.clone()) }
+    }
+
     fn describe(&self, said: &mut Map<String, Value>) {
         said.insert("status".to_owned(), self.word.to_string().into());
         if let Some(since) = self.since {

@@ -111,6 +111,8 @@ pub enum StoreErrorKind {
     Format,
     /// It cannot be changed.
     ReadOnly,
+    /// There is no such folder, or nobody may read it.
+    Nowhere,
 }
 
 impl StoreError {
@@ -123,6 +125,10 @@ impl StoreError {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self { source: Some(source.into()), ..Self::new(StoreErrorKind::Unavailable, what) }
+    }
+
+    fn nowhere(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self { source: Some(source.into()), ..Self::new(StoreErrorKind::Nowhere, what) }
     }
 
     /// What it means.

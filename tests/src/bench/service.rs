@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ditto_connectivity::{
     App, Config, DirectoryConfig, FeedConfig, KafkaFeedConfig, LanesConfig, LogConfig, Memory,
-    ProducerConfig, SourceConfig,
+    ProducerConfig, SourceConfig, StoreConfig,
 };
 use ditto_kafka::{ClusterSettings, StartAt};
 use ditto_outbound::{FeedPolicy, InternalHeaders};
@@ -54,7 +54,7 @@ fn run_with(
     let definition = definition("bench", &broker.listeners.plaintext, &targets);
     std::fs::write(folder.path().join("bench.json"), definition.to_string())?;
     let config = Config {
-        connections: folder.path().to_owned(),
+        store: StoreConfig::directory(folder.path()),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             start_at: StartAt::Earliest,
             ..KafkaFeedConfig::new(
@@ -75,7 +75,7 @@ fn run_with(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
-        let running = App::build(config)?.start(&stop)?;
+        let running = App::build(config)?.start(&stop).await?;
         while running.report().totals().published < records as u64 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -1,5 +1,7 @@
 //! Records of a feed that are gone before they were read: never passed over in silence.
 
+use std::time::Duration;
+
 use ditto_tests::broker::Broker;
 use ditto_tests::service::{Ended, Setup, definition, event};
 use ditto_tests::topics::Written;
@@ -45,10 +47,14 @@ fn records_that_are_gone_are_told_and_left_behind_only_on_demand() -> anyhow::Re
     // As retention does it while the service is away.
     write(&broker, 10..20)?;
     broker.delete_records(FEED, 0, 15)?;
-    let ended = failing.run()?;
-    ended.expect_code(69)?;
+    let service = failing.start_run()?;
+    let (_, connection) = service.wait_for_status("failed", Duration::from_secs(60))?;
     let told =
         format!("{FEED}[0] has offsets 15 to 20, and 10 was to be read: 5 offsets were deleted (retention)");
+    let reason = connection["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("its lane has failed") && reason.contains(&told), "{reason}");
+    let ended = service.stop()?;
+    ended.expect_code(0)?;
     assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     assert_eq!(broker.count(OUTPUT)?, 10);
     let ended = run_until(&broker, &going_on, 15)?;

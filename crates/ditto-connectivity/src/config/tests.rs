@@ -34,7 +34,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are connections, grace, feed, directory, stamp, lanes, producer, log
+            c.toml:2: conections is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, producer, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -52,7 +52,7 @@ colour = true
             c.toml:1: unclosed array, expected `]`
             c.toml:1: connections is missing; name the folder of the connection definitions
             c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-            c.toml:1: x is unknown; known here are connections, grace, feed, directory, stamp, lanes, producer, log"#]],
+            c.toml:1: x is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, producer, log"#]],
     );
     check(
         "",
@@ -76,7 +76,12 @@ max_message_bytes = "${LIMIT:-2_000_000}"
 "#,
         expect![[r#"
             Config {
-                connections: "/etc/ditto/connections",
+                store: Directory {
+                    folder: "/etc/ditto/connections",
+                    poll: Some(
+                        5s,
+                    ),
+                },
                 feed: Kafka(
                     KafkaFeedConfig {
                         cluster: ClusterSettings {
@@ -146,7 +151,12 @@ default_read_subjects = ["integ:demo"]
 "#,
         expect![[r#"
             Config {
-                connections: "/etc/ditto/c",
+                store: Directory {
+                    folder: "/etc/ditto/c",
+                    poll: Some(
+                        5s,
+                    ),
+                },
                 feed: Ndjson {
                     path: "-",
                     acknowledgements: Some(
@@ -307,4 +317,30 @@ fn a_directory() {
         .assert_eq(&config("kind = \"http\"\nurl = \"http://ditto\"\nca_file = \"/dev/null\""));
     expect!["c.toml:7: directory.url is no url: relative URL without a base"]
         .assert_eq(&config("kind = \"http\"\nurl = \"ditto\""));
+}
+
+#[test]
+fn connections_are_kept_in_a_file() {
+    let feed = "[feed]\nkind = \"ndjson\"\npath = \"-\"\n";
+    let read = |store: &str| {
+        let text = format!("{store}{feed}");
+        Config::parse(&text, Path::new("/etc/ditto"), &|_| None).map(|config| config.store)
+    };
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let store = read(&format!(
+        "[store]\nkind = \"embedded\"\npath = \"s.redb\"\nkey = \"{key}\"\nold_key = \"{key}\"\n"
+    ));
+    let Ok(StoreConfig::Embedded { path, .. }) = &store else { panic!("{store:?}") };
+    assert_eq!(path, Path::new("/etc/ditto/s.redb"));
+    assert!(!format!("{store:?}").contains("AAAA"));
+    let store = read("connections = \"c\"\n[store]\npoll = \"0s\"\n");
+    assert!(matches!(store, Ok(StoreConfig::Directory { poll: None, .. })), "{store:?}");
+    check(
+        "connections = \"c\"\n[store]\nkind = \"embedded\"\nkey = \"AAAA\"\npoll = \"1s\"\n[feed]\nkind = \"ndjson\"\npath = \"-\"",
+        expect![[r#"
+            c.toml:1: connections has no effect with store.kind = "embedded": leave it out
+            c.toml:2: store.path is missing; name the file that connections are kept in
+            c.toml:4: store.key the key is no base64 of 32 bytes; make one with `openssl rand -base64 32`
+            c.toml:5: store.poll is unknown; known here are kind, path, key, old_key"#]],
+    );
 }

@@ -4,6 +4,7 @@ use ditto_connection::ValidationReport;
 use ditto_protocol::{ConnectionId, ErrorCode};
 use serde_json::{Value, json};
 
+use crate::run::chain;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a change was not made, or what became of it. `Display` is the message of the error object.
@@ -121,7 +122,8 @@ impl RegistryError {
             Self::Conflict(_) => "choose another id, or change the connection that is there".to_owned(),
             Self::NotFound(_) => "check the id; there is no other way to tell what was meant".to_owned(),
             Self::Precondition { .. } => "read the connection again, and change what it is now".to_owned(),
-            Self::Unreadable { .. } => "mend what is kept, or delete the connection first".to_owned(),
+            Self::Unreadable { .. } => "start the version that has written it, or give the key that it is sealed with as store.old_key"
+                    .to_owned(),
             Self::ReadOnly(_) => {
                 "change the files, or set store.kind = \"embedded\" in the configuration".to_owned()
             }
@@ -142,7 +144,7 @@ impl From<StoreError> for RegistryError {
     fn from(error: StoreError) -> Self {
         match error.kind() {
             StoreErrorKind::ReadOnly => Self::ReadOnly(error.to_string()),
-            _ => Self::Store(error.to_string()),
+            _ => Self::Store(chain(&error)),
         }
     }
 }

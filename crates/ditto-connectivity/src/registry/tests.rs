@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use ditto_connection::Draft;
 use proptest::prelude::*;
@@ -81,12 +82,15 @@ async fn follow(steps: Vec<Step>, store: &dyn Fn() -> Arc<dyn ConnectionStore>) 
             Step::Create(n, name, open) => {
                 let answer = registry.create(draft(n, name, status(open))).await;
                 let key = id(n).to_string();
-                if model.contains_key(&key) {
-                    assert_eq!(answer.unwrap_err(), RegistryError::Conflict(id(n)));
-                } else {
-                    let sequence = deleted.remove(&key).unwrap_or_default() + 1;
-                    assert_eq!(answer.unwrap().revision, sequence);
-                    model.insert(key, Plain { name, status: status(open), revision: sequence, sequence });
+                match model.entry(key) {
+                    Entry::Occupied(_) => {
+                        assert_eq!(answer.unwrap_err(), RegistryError::Conflict(id(n)));
+                    }
+                    Entry::Vacant(entry) => {
+                        let sequence = deleted.remove(entry.key()).unwrap_or_default() + 1;
+                        assert_eq!(answer.unwrap().revision, sequence);
+                        entry.insert(Plain { name, status: status(open), revision: sequence, sequence });
+                    }
                 }
             }
             Step::Put(n, name, open, revision) => {

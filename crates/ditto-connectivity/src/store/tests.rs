@@ -94,7 +94,7 @@ fn a_folder_is_read_and_never_written() {
     write("3.json", definition("three", "three").to_string());
     assert_eq!(ids(&store), ["one", "two", "three"]);
     let nowhere = DirectoryStore::new(folder.path().join("nowhere"));
-    assert_eq!(nowhere.load().unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert_eq!(nowhere.load().unwrap_err().kind(), StoreErrorKind::Nowhere);
 }
 
 #[test]
