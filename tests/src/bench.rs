@@ -1,12 +1,14 @@
-//! What the pipeline costs beside librdkafka itself, and what the languages cost beside a parse: `cargo xtask bench`.
+//! What the pipeline costs beside librdkafka itself, and what languages and mappers cost: `cargo xtask bench`.
 //!
 //! Each run is a process of its own, with the same client settings and a new topic to write to. Of a process the user and
 //! system time counts, since wall time says little on a shared machine.
 
 mod feed;
 mod languages;
+mod mappers;
 mod naive;
 mod neighbour;
+mod operations;
 mod raw;
 mod report;
 mod service;
@@ -26,7 +28,7 @@ use crate::broker::Broker;
 /// The command line of the benchmark programs.
 #[derive(Debug, Parser)]
 #[command(
-    about = "Measures the main job against raw librdkafka, what a dead neighbour costs, and the languages"
+    about = "Measures the main job against raw librdkafka, what a dead neighbour costs, and the languages and mappers"
 )]
 pub struct Args {
     /// `table` for people, `json` for a line per benchmark.
@@ -41,7 +43,7 @@ pub struct Args {
     /// Only this one.
     #[arg(long)]
     only: Option<Bench>,
-    /// Counts the instructions of the languages as well, with valgrind.
+    /// Counts the instructions of the languages and mappers as well, with valgrind.
     #[arg(long)]
     instructions: bool,
     #[command(subcommand)]
@@ -55,6 +57,8 @@ enum Bench {
     Neighbour,
     /// Needs no broker.
     Languages,
+    /// Needs no broker.
+    Mappers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
@@ -74,7 +78,7 @@ enum RoleCommand {
         #[arg(long)]
         to: String,
     },
-    /// Repeats an operation of the languages (used by the benchmark itself).
+    /// Repeats an operation of the languages or mappers (used by the benchmark itself).
     #[command(hide = true)]
     Operation { name: String, times: u64 },
 }
@@ -114,7 +118,9 @@ pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
             return one(*role, &Broker::of_this_run()?, from, to, args.records, allocations);
         }
         Some(RoleCommand::Operation { name, times }) => {
-            return languages::repeat(name, *times).map(|()| ExitCode::SUCCESS);
+            let operations = [languages::all()?, mappers::all()?];
+            return operations::repeat(operations.into_iter().flatten(), name, *times)
+                .map(|()| ExitCode::SUCCESS);
         }
         None => {}
     }
@@ -127,6 +133,9 @@ pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
     }
     if is_asked_for(Bench::Neighbour) {
         neighbour(&Broker::of_this_run()?, &args)?;
+    }
+    if is_asked_for(Bench::Mappers) {
+        mappers::run(&args, allocations)?;
     }
     let is_good = !is_asked_for(Bench::Languages) || languages::run(&args, allocations)?;
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         shell.copy_file(root.join("Cargo.lock"), folder.join("fuzz/Cargo.lock"))?;
         let corpus = shell.create_dir(format!("fuzz/corpus/{target}"))?;
         let seconds = format!("-max_total_time={}", args.seconds);
-        // No sanitizer: none of our crates has unsafe code, and without one there are more inputs in a second.
+        // No sanitizer: what unsafe code we have counts and copies, and without one there are more inputs in a second.
         let build = cmd!(shell, "cargo +nightly fuzz run --sanitizer none --target-dir {results} {target}");
         let command = build.args([&corpus, &seeds, Path::new("tests/crashes")]).args([
             "--",

@@ -12,7 +12,7 @@ use crate::workspace;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Only this one; each of them if there is none. `languages` needs no broker
+    /// Only this one; each of them if there is none. `languages` and `mappers` need no broker
     #[arg(value_enum)]
     only: Option<Bench>,
     #[command(flatten)]
@@ -34,6 +34,7 @@ enum Bench {
     Filtered,
     Neighbour,
     Languages,
+    Mappers,
 }
 
 /// All but the broker is the program's.
@@ -53,7 +54,7 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         flags.extend(number.into_iter().flat_map(|number| [flag.to_owned(), number.to_string()]));
     }
     flags.extend_from_slice(&args.more);
-    if args.only == Some(Bench::Languages) {
+    if matches!(args.only, Some(Bench::Languages | Bench::Mappers)) {
         build()?;
         return Ok(workspace::exit_code(program("bench", &flags)?.status()?));
     }

@@ -2,93 +2,74 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use ditto_mapping::MappingError;
 use rquickjs::context::EvalOptions;
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Function, Runtime, Value};
 
+use crate::allocator::Guarded;
+use crate::guard::{Guard, Met};
 use crate::limits::ScriptLimits;
+use crate::watchdog::{Watchdog, task};
 
-const PRELUDE: &str = include_str!("prelude.js");
+const PRELUDE: &str = include_str!("../js/prelude.js");
+
+/// A script of a definition, or of a library.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script<'s> {
+    /// The option that it comes from.
+    pub(crate) name: &'static str,
+    pub(crate) text: &'s str,
+}
 
 /// A scope in which the scripts of one mapper have been evaluated. It keeps what they keep.
 pub(crate) struct Engine {
     context: Context,
-    clock: Arc<Clock>,
-    limits: ScriptLimits,
-}
-
-/// When the call that runs has to end.
-#[derive(Debug)]
-struct Clock {
-    start: Instant,
-    /// Milliseconds after `start`.
-    deadline: AtomicU64,
-    is_over: AtomicBool,
-}
-
-impl Clock {
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn is_over(&self) -> bool {
-        let is_over = self.now() > self.deadline.load(Ordering::Relaxed);
-        if is_over {
-            self.is_over.store(true, Ordering::Relaxed);
-        }
-        is_over
-    }
+    guard: Arc<Guard>,
+    watchdog: Arc<Watchdog>,
+    /// Which bound the last call has met.
+    met: Option<Met>,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Engine").field("guard", &self.guard).finish_non_exhaustive()
     }
 }
 
 impl Engine {
-    /// Evaluates the scripts in one scope, each with its name.
+    /// Evaluates the scripts in one scope, and closes it: what the language itself has stays as it is then.
     ///
     /// # Errors
     /// The name of the first one that is none or throws, and why, with its place.
-    pub(crate) fn new<'s>(
-        scripts: &[(&'s str, &str)],
+    pub(crate) fn new(
+        name: &str,
+        scripts: &[Script<'_>],
         limits: ScriptLimits,
-    ) -> Result<Self, (&'s str, String)> {
-        let mut engine = Self::empty(limits).map_err(|why| ("", why))?;
-        for (name, script) in [("prelude", PRELUDE)].iter().chain(scripts) {
-            engine.evaluate(name, script).map_err(|why| (*name, why))?;
-        }
+        watchdog: &Arc<Watchdog>,
+    ) -> Result<Self, (&'static str, String)> {
+        let guard = Arc::new(Guard::new(name, limits));
+        watchdog.add(&guard);
+        let context =
+            context(&guard).map_err(|error| ("", format!("there is no room for a script: {error}")))?;
+        let mut engine = Self { context, guard, watchdog: watchdog.clone(), met: None };
+        engine.evaluate(scripts)?;
         Ok(engine)
     }
 
-    fn empty(limits: ScriptLimits) -> Result<Self, String> {
-        let runtime = Runtime::new().map_err(|error| format!("there is no room for a script: {error}"))?;
-        runtime.set_memory_limit(limits.max_memory);
-        runtime.set_max_stack_size(limits.max_stack);
-        let clock = Arc::new(Clock {
-            start: Instant::now(),
-            deadline: AtomicU64::new(u64::MAX),
-            is_over: AtomicBool::new(false),
-        });
-        let watched = clock.clone();
-        runtime.set_interrupt_handler(Some(Box::new(move || watched.is_over())));
-        // All of it: without promises a script that uses them would end the process (dependencies.md of the study, §4).
-        let context =
-            Context::full(&runtime).map_err(|error| format!("there is no room for a script: {error}"))?;
-        Ok(Self { context, clock, limits })
-    }
-
-    fn evaluate(&mut self, name: &str, script: &str) -> Result<(), String> {
-        self.run(|ctx| {
-            let mut options = EvalOptions::default();
-            // As scripts were written for the reference.
-            options.strict = false;
-            options.filename = Some(name.to_owned());
-            ctx.eval_with_options::<Value<'_>, _>(script, options).map(drop)
+    fn evaluate(&mut self, scripts: &[Script<'_>]) -> Result<(), (&'static str, String)> {
+        let Self { context, guard, watchdog, .. } = self;
+        context.with(|ctx| {
+            let evaluate = |name, text| {
+                let (value, _) = timed(guard, watchdog, &ctx, || evaluate(&ctx, name, text));
+                value.map_err(|why| (name, why))
+            };
+            let close = evaluate("prelude", PRELUDE)?;
+            for script in scripts.iter().filter(|script| !script.text.is_empty()) {
+                evaluate(script.name, script.text)?;
+            }
+            let Some(close) = close.into_function() else { return Ok(()) };
+            timed(guard, watchdog, &ctx, || close.call::<_, ()>(())).0.map_err(|why| ("prelude", why))
         })
     }
 
@@ -99,55 +80,110 @@ impl Engine {
     pub(crate) fn call<R>(
         &mut self,
         function: &str,
-        argument: impl for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<Value<'js>>,
+        call: impl for<'js> FnOnce(&Ctx<'js>, Function<'js>) -> rquickjs::Result<Value<'js>>,
         take: impl for<'js> FnOnce(&Ctx<'js>, Value<'js>) -> rquickjs::Result<Result<R, MappingError>>,
     ) -> Result<Result<R, MappingError>, String> {
-        self.run(|ctx| {
-            let function: Function<'_> = ctx.globals().get(function)?;
-            let result: Value<'_> = function.call((argument(ctx)?,))?;
-            take(ctx, result)
-        })
+        let Self { context, guard, watchdog, .. } = self;
+        let (result, met) = context.with(|ctx| {
+            timed(guard, watchdog, &ctx, || {
+                let callee: Value<'_> = ctx.globals().get(function)?;
+                let Some(callee) = callee.into_function() else {
+                    let text =
+                        format!("the script has put something else in the place of the function {function}");
+                    return Ok(Err(MappingError::failed(text, "mend the script")));
+                };
+                let result = call(&ctx, callee)?;
+                // What it has left to do is done before anybody looks at what it has returned, as in the reference.
+                do_jobs(&ctx, guard);
+                take(&ctx, result)
+            })
+        });
+        self.met = met;
+        result
     }
 
-    /// Whether the last call met a limit, so that nobody knows in which state it left the scope.
-    pub(crate) fn is_spent(&self) -> bool {
-        self.clock.is_over.load(Ordering::Relaxed)
+    /// Which bound the last call has met, so that nobody knows in which state it left the scope.
+    pub(crate) fn met(&self) -> Option<Met> {
+        self.met
     }
 
-    fn run<R>(&mut self, what: impl for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<R>) -> Result<R, String> {
-        let time = u64::try_from(self.limits.max_time.as_millis()).unwrap_or(u64::MAX);
-        self.clock.deadline.store(self.clock.now().saturating_add(time), Ordering::Relaxed);
-        let result = self.context.with(|ctx| what(&ctx).catch(&ctx).map_err(|error| explain(&error)));
-        self.clock.deadline.store(u64::MAX, Ordering::Relaxed);
-        result.map_err(|thrown| {
-            if self.is_spent() {
-                return format!("it took longer than {} ms", self.limits.max_time.as_millis());
-            }
-            // Out of memory is thrown as null.
-            let thrown = thrown.unwrap_or_else(|| {
-                format!("it needs more than {} bytes, or it threw null", self.limits.max_memory)
-            });
-            shorten(&thrown)
-        })
+    /// Bytes that the scope has.
+    pub(crate) fn used(&self) -> usize {
+        self.guard.used()
     }
 }
 
-/// What was thrown, with its place; `None` for null.
-fn explain(error: &CaughtError<'_>) -> Option<String> {
+fn context(guard: &Arc<Guard>) -> rquickjs::Result<Context> {
+    let runtime = Runtime::new_with_alloc(Guarded::new(guard.clone()))?;
+    runtime.set_max_stack_size(guard.limits().max_stack);
+    let watched = guard.clone();
+    runtime.set_interrupt_handler(Some(Box::new(move || watched.is_interrupted())));
+    // All of it: without promises a script that uses them would end the process (dependencies.md of the study, §4).
+    Context::full(&runtime)
+}
+
+fn evaluate<'js>(ctx: &Ctx<'js>, name: &str, script: &str) -> rquickjs::Result<Value<'js>> {
+    let mut options = EvalOptions::default();
+    // As scripts were written for the reference.
+    options.strict = false;
+    options.filename = Some(name.to_owned());
+    ctx.eval_with_options(script, options)
+}
+
+/// Jobs of promises. They may make others without end, and none of them may be left for the next message.
+fn do_jobs(ctx: &Ctx<'_>, guard: &Guard) {
+    while !guard.is_over() && ctx.execute_pending_job() {}
+}
+
+/// Does something within the bounds of a call; which of them it has met.
+fn timed<'js, R>(
+    guard: &Guard,
+    watchdog: &Watchdog,
+    ctx: &Ctx<'js>,
+    what: impl FnOnce() -> rquickjs::Result<R>,
+) -> (Result<R, String>, Option<Met>) {
+    guard.begin(task());
+    watchdog.wake();
+    let result = what().catch(ctx).map_err(|error| match guard.met() {
+        // What it threw cannot be asked: that is a script as well.
+        Some(_) => String::new(),
+        None => explain(&error),
+    });
+    // Asking what it threw, or what it returned, may have left something to do.
+    do_jobs(ctx, guard);
+    ctx.catch();
+    let met = guard.end();
+    let limits = guard.limits();
+    let result = match met {
+        Some(Met::Time) => Err(format!("it took longer than {} ms", limits.max_time.as_millis())),
+        // Even if the script has caught it: what it returned may lack something.
+        Some(Met::Memory) => Err(format!("it needs more than {} bytes", limits.max_memory)),
+        None => result,
+    };
+    (result.map_err(|why| shorten(&why)), met)
+}
+
+/// What was thrown, with its place.
+fn explain(error: &CaughtError<'_>) -> String {
     match error {
-        CaughtError::Error(error) => Some(error.to_string()),
+        CaughtError::Error(rquickjs::Error::Utf8(_)) => {
+            "a text of it has half of a surrogate pair".to_owned()
+        }
+        CaughtError::Error(error) => error.to_string(),
         CaughtError::Exception(exception) => {
             let message = exception.message().unwrap_or_default();
             let name: String = exception.as_object().get("name").unwrap_or_default();
             let stack = exception.stack().unwrap_or_default();
             let place = stack.lines().next().unwrap_or_default().trim();
             let place = if place.is_empty() { String::new() } else { format!(" {place}") };
-            Some(format!("{name}: {message}{place}"))
+            match (name.as_str(), message.as_str()) {
+                ("", "") => format!("it threw an error that says nothing{place}"),
+                _ => format!("{name}: {message}{place}"),
+            }
         }
-        CaughtError::Value(value) if value.is_null() => None,
         CaughtError::Value(value) => {
             let text = value.as_string().and_then(|text| text.to_string().ok());
-            Some(format!("it threw {}", text.unwrap_or_else(|| format!("a {}", value.type_name()))))
+            format!("it threw {}", text.unwrap_or_else(|| value.type_name().to_owned()))
         }
     }
 }

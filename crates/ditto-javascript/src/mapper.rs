@@ -4,43 +4,37 @@ use std::sync::Arc;
 
 use ditto_mapping::{
     Adaptable, DITTO_PROTOCOL, ExternalMessage, Mapper, MappingError, OutgoingMessage, OutgoingSignal,
-    Payload,
+    Payload, SignalMembers,
 };
 use ditto_protocol::{ErrorCode, Limits};
-use rquickjs::{ArrayBuffer, Ctx, Object, Value};
+use rquickjs::function::Args;
+use rquickjs::prelude::IntoJs;
+use rquickjs::{ArrayBuffer, Ctx, Function, Null, Object, Value};
 
 use crate::engine::Engine;
-use crate::external::{message, texts_of};
+use crate::external::{length, message};
 use crate::factory::Scripts;
+use crate::scopes::Scope;
 
 #[derive(Debug)]
 pub(crate) struct JavaScriptMapper {
     scripts: Arc<Scripts>,
-    /// Made when it is needed first, and again after a limit was met.
-    engine: Option<Engine>,
+    scope: Arc<Scope>,
     written: Vec<u8>,
 }
 
 impl JavaScriptMapper {
     pub(crate) fn new(scripts: Arc<Scripts>) -> Self {
-        Self { scripts, engine: None, written: Vec::new() }
+        let scope = scripts.scope();
+        Self { scripts, scope, written: Vec::new() }
     }
 
     fn run<R>(
-        &mut self,
+        &self,
         call: impl FnOnce(&mut Engine) -> Result<Result<R, MappingError>, String>,
     ) -> Result<R, MappingError> {
-        let failed =
-            |why: String| MappingError::failed(format!("the script failed: {why}"), "mend the script");
-        let engine = match &mut self.engine {
-            Some(engine) => engine,
-            None => self.engine.insert(self.scripts.engine().map_err(|(_, why)| failed(why))?),
-        };
-        let result = call(engine);
-        if engine.is_spent() {
-            self.engine = None;
-        }
-        result.map_err(failed)?
+        let result = self.scope.run(&self.scripts.all(), call);
+        result.map_err(|why| MappingError::failed(format!("the script failed: {why}"), "mend the script"))?
     }
 }
 
@@ -50,7 +44,11 @@ impl Mapper for JavaScriptMapper {
             return plain(message);
         }
         self.run(|engine| {
-            engine.call("mapToDittoProtocolMsgWrapper", |ctx| argument(ctx, message), adaptables)
+            engine.call(
+                "mapToDittoProtocolMsg",
+                |ctx, function| to_ditto(ctx, &function, message),
+                adaptables,
+            )
         })
     }
 
@@ -65,15 +63,26 @@ impl Mapper for JavaScriptMapper {
         let mapped = if self.scripts.outgoing.is_empty() {
             Ok(vec![with_all_headers(&written)])
         } else {
+            let members = SignalMembers::of(&written);
             self.run(|engine| {
-                engine.call("mapFromDittoProtocolMsgWrapper", |ctx| ctx.json_parse(&written[..]), externals)
+                engine.call(
+                    "mapFromDittoProtocolMsg",
+                    |ctx, function| from_ditto(ctx, &function, &members),
+                    externals,
+                )
             })
         };
-        self.written = written;
+        if written.capacity() <= LARGEST {
+            // One huge message must not be kept for ever.
+            self.written = written;
+        }
         messages.extend(mapped?);
         Ok(())
     }
 }
+
+/// The largest message whose memory is used again, in bytes.
+const LARGEST: usize = 64 << 10;
 
 /// Without a script a payload is Ditto Protocol JSON.
 fn plain(message: &ExternalMessage) -> Result<Vec<Adaptable>, MappingError> {
@@ -105,29 +114,52 @@ fn with_all_headers(written: &[u8]) -> OutgoingMessage {
     message.with_header("content-type", DITTO_PROTOCOL)
 }
 
-/// What the function for incoming messages gets.
-fn argument<'js>(ctx: &Ctx<'js>, message: &ExternalMessage) -> rquickjs::Result<Value<'js>> {
+/// Calls the function for messages from outside.
+fn to_ditto<'js>(
+    ctx: &Ctx<'js>,
+    function: &Function<'js>,
+    message: &ExternalMessage,
+) -> rquickjs::Result<Value<'js>> {
     let headers = Object::new(ctx.clone())?;
     for (name, value) in message.headers() {
         headers.set(name, value)?;
     }
-    let null = || Value::new_null(ctx.clone());
-    let argument = Object::new(ctx.clone())?;
-    argument.set("headers", headers)?;
-    match message.text() {
-        Some(text) => argument.set("textPayload", &**text)?,
-        None => argument.set("textPayload", null())?,
-    }
+    let mut args = Args::new(ctx.clone(), 4);
+    args.push_arg(headers)?;
+    args.push_arg(or_null(ctx, message.text().map(|text| &**text))?)?;
     match message.bytes() {
-        Some(bytes) => argument.set("bytePayload", ArrayBuffer::new_copy(ctx.clone(), bytes)?)?,
-        None => argument.set("bytePayload", null())?,
+        Some(bytes) => args.push_arg(ArrayBuffer::new_copy(ctx.clone(), bytes)?)?,
+        None => args.push_arg(Null)?,
     }
-    match message.header("content-type") {
-        Some(content_type) => argument.set("contentType", content_type)?,
-        None => argument.set("contentType", null())?,
-    }
-    Ok(argument.into_value())
+    args.push_arg(or_null(ctx, message.header("content-type"))?)?;
+    function.call_arg(args)
 }
+
+fn or_null<'js, T: IntoJs<'js>>(ctx: &Ctx<'js>, it: Option<T>) -> rquickjs::Result<Value<'js>> {
+    it.map_or_else(|| Null.into_js(ctx), |it| it.into_js(ctx))
+}
+
+/// Calls the function for signals.
+fn from_ditto<'js>(
+    ctx: &Ctx<'js>,
+    function: &Function<'js>,
+    signal: &SignalMembers<'_>,
+) -> rquickjs::Result<Value<'js>> {
+    let mut args = Args::new(ctx.clone(), 11);
+    let mut segments = signal.topic.split('/');
+    let (namespace, name, group) = (segments.next(), segments.next(), segments.next());
+    let channel = if group == Some("things") { segments.next() } else { Some("none") };
+    for segment in [namespace, name, group, channel, segments.next(), segments.next(), Some(&*signal.path)] {
+        args.push_arg(segment)?;
+    }
+    for json in [signal.headers, signal.value, signal.status, signal.extra] {
+        args.push_arg(json.map(|json| ctx.json_parse(json)).transpose()?)?;
+    }
+    function.call_arg(args)
+}
+
+/// Most elements of an array that are looked at; how many a mapper may make is up to its lane.
+const MOST_MESSAGES: u32 = 1_000;
 
 /// Null is nothing, an array its elements, and anything else itself.
 fn each<'js, R>(
@@ -137,13 +169,24 @@ fn each<'js, R>(
     if result.is_null() {
         return Ok(Ok(Vec::new()));
     }
-    let elements = match result.as_array() {
-        Some(array) => array.iter::<Value<'js>>().collect::<rquickjs::Result<Vec<_>>>()?,
-        None => vec![result],
+    if result.is_promise() {
+        return Ok(Err(MappingError::failed(
+            "the script returned a promise, which nobody waits for",
+            "return the message itself, from a function that is not `async`",
+        )));
+    }
+    let Some(array) = result.as_object().filter(|_| result.is_array()) else {
+        return Ok(one(result)?.map(|it| vec![it]));
     };
-    let mut all = Vec::with_capacity(elements.len().min(16));
-    for element in elements {
-        match one(element)? {
+    let Some(length) = length(array)?.filter(|length| *length <= MOST_MESSAGES) else {
+        return Ok(Err(MappingError::failed(
+            format!("the script returned an array of more than {MOST_MESSAGES}"),
+            "return fewer messages; none of them goes on",
+        )));
+    };
+    let mut all = Vec::new();
+    for at in 0..length {
+        match one(array.get(at)?)? {
             Ok(it) => all.push(it),
             Err(error) => return Ok(Err(error)),
         }
@@ -184,6 +227,6 @@ fn externals<'js>(
                 "return what Ditto.buildExternalMsg gives, or null",
             )));
         };
-        message(ctx, object, texts_of)
+        message(ctx, object)
     })
 }

@@ -37,5 +37,5 @@ pub use self::{
     mapper::{CompiledMapper, Mapper, MapperFactory},
     mappings::{MapperList, Mappings},
     options::Options,
-    outgoing::{OutgoingMessage, OutgoingSignal, Payload},
+    outgoing::{OutgoingMessage, OutgoingSignal, Payload, SignalMembers},
 };

@@ -33,6 +33,11 @@ impl<'d> Options<'d> {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
+    /// The id of the definition, such as for telling whose fault something is; the name of the engine if there is none.
+    pub fn definition(&self) -> &str {
+        self.pointer.split('/').nth(2).unwrap_or_default()
+    }
+
     /// An option as it stands there.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.members.get(name)

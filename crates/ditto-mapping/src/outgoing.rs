@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use ditto_json::{RawObject, decode_string};
 use ditto_placeholder::{Placeholder, Resolve};
 use ditto_protocol::{Category, Criterion, Signal, Written};
 use smallvec::SmallVec;
@@ -54,6 +55,43 @@ impl fmt::Debug for OutgoingSignal<'_> {
             .field("topic", &self.signal.topic())
             .field("path", &self.signal.path())
             .finish_non_exhaustive()
+    }
+}
+
+/// The members of a signal that was written, each as it stands there but for topic and path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SignalMembers<'w> {
+    /// The topic.
+    pub topic: Cow<'w, str>,
+    /// The path.
+    pub path: Cow<'w, str>,
+    /// JSON text of an object.
+    pub headers: Option<&'w str>,
+    /// JSON text.
+    pub value: Option<&'w str>,
+    /// JSON text of a number.
+    pub status: Option<&'w str>,
+    /// JSON text of an object.
+    pub extra: Option<&'w str>,
+}
+
+impl<'w> SignalMembers<'w> {
+    /// Those of what [`OutgoingSignal::write`] has written. What is no signal has none.
+    pub fn of(written: &'w [u8]) -> Self {
+        let mut members = Self::default();
+        for (name, raw) in RawObject::new(std::str::from_utf8(written).unwrap_or_default()) {
+            match &*name {
+                "topic" => members.topic = decode_string(raw).unwrap_or_default(),
+                "path" => members.path = decode_string(raw).unwrap_or_default(),
+                "headers" => members.headers = Some(raw),
+                "value" => members.value = Some(raw),
+                "status" => members.status = Some(raw),
+                "extra" => members.extra = Some(raw),
+                _ => {}
+            }
+        }
+        members
     }
 }
 
@@ -168,5 +206,21 @@ impl OutgoingMessage {
     pub(crate) fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         headers.sum::<usize>() + self.payload.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SignalMembers;
+
+    #[test]
+    fn members_are_what_was_written() {
+        let written = br#"{"topic":"a\/b/things/twin/events/modified","headers":{"x":"y"},"path":"/\u0061","value":[1, 2],"revision":3,"status":200}"#;
+        let members = SignalMembers::of(written);
+        assert_eq!((&*members.topic, &*members.path), ("a/b/things/twin/events/modified", "/a"));
+        assert_eq!((members.headers, members.value), (Some(r#"{"x":"y"}"#), Some("[1, 2]")));
+        assert_eq!((members.status, members.extra), (Some("200"), None));
+        assert_eq!(SignalMembers::of(b"[]"), SignalMembers::default());
+        assert_eq!(SignalMembers::of(b"\xff"), SignalMembers::default());
     }
 }

@@ -10,7 +10,7 @@ use ditto_placeholder::{Placeholder, Resolve, Template};
 use ditto_rql::Filter;
 use serde_json::json;
 
-use super::operation::Operation;
+use super::super::operations::Operation;
 
 /// Makes the operation on an input of that size.
 type Make = fn(&'static str, usize) -> anyhow::Result<Operation>;

@@ -1,6 +1,5 @@
 //! The operations: what is done for a message, and what was done once when a connection was opened.
 
-use std::fmt;
 use std::hint::black_box;
 use std::time::SystemTime;
 
@@ -13,40 +12,8 @@ use ditto_protocol::{Limits, Signal};
 use ditto_rql::{Filter, Pending, Truth};
 use serde_json::Value;
 
-/// Something that is measured.
-pub(super) struct Operation {
-    name: &'static str,
-    /// Does it that often.
-    repeat: Box<dyn FnMut(u64)>,
-}
+use super::super::operations::{EVENT, Operation};
 
-impl Operation {
-    pub(super) fn new<T>(name: &'static str, mut once: impl FnMut() -> T + 'static) -> Self {
-        let repeat = move |times| {
-            for _ in 0..times {
-                black_box(once());
-            }
-        };
-        Self { name, repeat: Box::new(repeat) }
-    }
-
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    pub(super) fn repeat(&mut self, times: u64) {
-        (self.repeat)(times);
-    }
-}
-
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Operation").field(&self.name).finish()
-    }
-}
-
-/// An event of 600 bytes about a thing as a whole, as Ditto writes it.
-pub(super) const EVENT: &str = r#"{"topic":"org.acme.factory/press-0004/things/twin/events/modified","headers":{"correlation-id":"8a1b0c7e-52d4-4b0e-9a51-000000000001","ditto-originator":"acme:gateway","content-type":"application/json"},"path":"/","value":{"thingId":"org.acme.factory:press-0004","policyId":"org.acme.factory:press-0004","attributes":{"maker":"ACME","counter":1480,"site":"north-7"},"features":{"spindle":{"properties":{"speed":{"value":1480,"unit":"rpm"},"vibration":[0.012,0.034,0.021],"state":"run"}},"lamp":{"properties":{"on":true}}}},"revision":42,"timestamp":"2026-03-04T05:06:07.008Z","extra":{"shift":"A-1"}}"#;
 const FILTER: &str = "and(gt(attributes/counter,42),like(attributes/site,\"north*\"))";
 const ADDRESS: &str = "events.{{ thing:namespace }}/{{ thing:id }}";
 const CONSTANT: &str = "events.{{ fn:default('Org.Acme') | fn:lower() }}/all";
@@ -56,7 +23,7 @@ const LITERAL: &str = "events.org.acme/all";
 ///
 /// # Errors
 /// One of them does not do what it should.
-pub(super) fn all() -> anyhow::Result<Vec<Operation>> {
+pub(in crate::bench) fn all() -> anyhow::Result<Vec<Operation>> {
     Ok(vec![
         Operation::new("value-parse", || serde_json::from_str::<Value>(black_box(EVENT))),
         evaluate("evaluate", &Pending::nothing(), Truth::True)?,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::operations::EVENT;
 use super::super::spread::Spread;
-use super::{growth, operation};
+use super::growth;
 
 /// What the ratios are to.
 const PARSE: &str = "value-parse";
@@ -108,7 +109,7 @@ impl Report {
             )
         });
         json!({
-            "bench": "languages", "message_bytes": operation::EVENT.len(), "pairs": self.seconds(PARSE).len(),
+            "bench": "languages", "message_bytes": EVENT.len(), "pairs": self.seconds(PARSE).len(),
             "operations": operations.collect::<serde_json::Map<String, Value>>(),
             "growths": growths.collect::<serde_json::Map<String, Value>>(),
             "missed": self.missed(),
@@ -120,7 +121,7 @@ impl Report {
         let mut text = format!(
             "languages: an event of {} bytes, {} rounds; median (least–largest)\n\
              {:<20} {:>22} {:>22} {:>12} {:>12}\n",
-            operation::EVENT.len(),
+            EVENT.len(),
             self.seconds(PARSE).len(),
             "",
             "CPU ns",

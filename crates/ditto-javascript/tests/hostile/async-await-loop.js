@@ -1,0 +1,4 @@
+(async () => {
+  for (;;) await 1;
+})();
+return put(1);

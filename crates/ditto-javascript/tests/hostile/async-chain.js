@@ -1,0 +1,5 @@
+const go = () => {
+  Promise.resolve().then(go);
+};
+go();
+return put(1);

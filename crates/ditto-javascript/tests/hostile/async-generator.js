@@ -1,0 +1,7 @@
+(async () => {
+  async function* g() {
+    for (;;) yield 1;
+  }
+  for await (const n of g());
+})();
+return put(1);

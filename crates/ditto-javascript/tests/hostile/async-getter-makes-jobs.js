@@ -1,0 +1,1 @@
+return { get topic() { const go = () => { Promise.resolve().then(go); }; go(); return 'x'; } };

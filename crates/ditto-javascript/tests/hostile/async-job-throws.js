@@ -1,0 +1,2 @@
+Promise.resolve().then(() => { throw null; });
+return put('done');

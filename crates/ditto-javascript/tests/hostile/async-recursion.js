@@ -1,0 +1,5 @@
+async function f() {
+  await f();
+}
+f();
+return put(1);

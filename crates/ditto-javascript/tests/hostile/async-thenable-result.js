@@ -1,0 +1,1 @@
+return { then(f) { f(1); } };

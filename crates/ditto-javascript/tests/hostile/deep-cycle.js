@@ -1,0 +1,3 @@
+const o = {};
+o.o = o;
+return put(o);

@@ -1,0 +1,1 @@
+return put(JSON.parse('['.repeat(200000) + ']'.repeat(200000)));

@@ -1,0 +1,3 @@
+let a = [];
+for (let n = 0; n < 200000; n++) a = [a];
+return put(String(a));

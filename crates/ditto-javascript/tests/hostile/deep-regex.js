@@ -1,0 +1,1 @@
+return put(new RegExp('('.repeat(100000) + ')'.repeat(100000)).test(''));

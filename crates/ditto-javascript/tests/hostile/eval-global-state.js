@@ -1,0 +1,2 @@
+(0, eval)('var left = 1');
+return put(typeof left);

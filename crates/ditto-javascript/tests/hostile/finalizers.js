@@ -1,0 +1,1 @@
+return put([typeof FinalizationRegistry, typeof WeakRef].join());

@@ -1,0 +1,4 @@
+const keep = mapToDittoProtocolMsg;
+mapToDittoProtocolMsg = 5;
+Promise.resolve().then(() => { mapToDittoProtocolMsg = keep; });
+return put(1);

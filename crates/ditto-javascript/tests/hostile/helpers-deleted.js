@@ -1,0 +1,4 @@
+delete Ditto.buildDittoProtocolMsg;
+delete globalThis.Ditto;
+require = null;
+return put(1);

@@ -1,0 +1,2 @@
+import('fs').then(() => 1);
+return put('nothing is loaded');

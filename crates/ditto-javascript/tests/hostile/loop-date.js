@@ -1,0 +1,2 @@
+const end = Date.now() + 1e9;
+while (Date.now() < end);

@@ -1,0 +1,8 @@
+function f() {
+  try {
+    for (;;);
+  } finally {
+    return f();
+  }
+}
+return f();

@@ -1,0 +1,1 @@
+return put([...{ [Symbol.iterator]() { return { next: () => ({ done: false }) }; } }]);

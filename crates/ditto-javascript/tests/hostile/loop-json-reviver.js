@@ -1,0 +1,1 @@
+return put(JSON.parse('[1,2,3]', function (k, v) { for (;;); }));

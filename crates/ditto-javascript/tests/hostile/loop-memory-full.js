@@ -1,0 +1,9 @@
+const all = [];
+try {
+  for (;;) all.push({});
+} catch (e) {}
+for (;;) {
+  try {
+    for (;;) all.push({});
+  } catch (e) {}
+}

@@ -1,0 +1,1 @@
+return put('aaa'.replace(/a/g, () => { for (;;); }));

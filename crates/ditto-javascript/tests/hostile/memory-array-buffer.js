@@ -1,0 +1,1 @@
+return put(new ArrayBuffer(1 << 30).byteLength);

@@ -1,0 +1,1 @@
+return put(String(1n << (1n << 40n)).length);

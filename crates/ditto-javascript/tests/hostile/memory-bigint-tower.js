@@ -1,0 +1,1 @@
+return put(String(2n ** (2n ** 30n)).length);

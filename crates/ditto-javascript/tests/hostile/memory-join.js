@@ -1,0 +1,1 @@
+return put(Array(1e9).join('x').length);

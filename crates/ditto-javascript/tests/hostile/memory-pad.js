@@ -1,0 +1,1 @@
+return put('x'.padEnd(1 << 29, 'ab').length);

@@ -1,0 +1,1 @@
+for (;;) Promise.resolve(1).then(() => 1);

@@ -1,0 +1,1 @@
+return put(new RegExp('()'.repeat(100000)).exec('').length);

@@ -1,0 +1,1 @@
+return put('x'.repeat((1 << 30) - 2).length);

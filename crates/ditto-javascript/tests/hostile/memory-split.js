@@ -1,0 +1,1 @@
+return put('x'.repeat(4 << 20).split('').length);

@@ -1,0 +1,1 @@
+return put(Math.max(...new Uint8Array(4 << 20)));

@@ -1,0 +1,1 @@
+return put(Math.max.apply(null, { length: 2 ** 32 }));

@@ -1,0 +1,2 @@
+const text = '7'.repeat(200000);
+for (;;) BigInt(text);

@@ -1,0 +1,2 @@
+const a = 3n ** 300000n;
+for (;;) String(a);

@@ -1,0 +1,2 @@
+const text = '\u00df'.repeat(1 << 20);
+for (;;) text.toUpperCase();

@@ -1,0 +1,1 @@
+return put(Array.from({ length: 2 ** 53 - 1 }).length);

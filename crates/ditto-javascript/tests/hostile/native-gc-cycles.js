@@ -1,0 +1,1 @@
+for (;;) { const a = []; for (let n = 0; n < 100000; n++) { const o = { a }; a.push(o); } }

@@ -1,0 +1,1 @@
+return put(Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1));

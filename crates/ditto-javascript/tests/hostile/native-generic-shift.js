@@ -1,0 +1,1 @@
+return put(Array.prototype.shift.call({ length: 2 ** 53 - 1 }));

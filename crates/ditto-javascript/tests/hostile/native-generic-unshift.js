@@ -1,0 +1,1 @@
+return put(Array.prototype.unshift.call({ length: 2 ** 52 }, 1));

@@ -1,0 +1,1 @@
+return put(Array(4294967295).join('').length);

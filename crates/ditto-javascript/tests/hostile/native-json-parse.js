@@ -1,0 +1,2 @@
+const text = '[' + '1,'.repeat(100000) + '1]';
+for (;;) JSON.parse(text);

@@ -1,0 +1,2 @@
+const text = '1'.repeat(7 << 20);
+for (;;) parseFloat(text);

@@ -1,0 +1,2 @@
+const name = 'x'.repeat(7 << 20), o = {};
+for (;;) o[name];

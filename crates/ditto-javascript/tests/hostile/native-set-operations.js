@@ -1,0 +1,2 @@
+const a = new Set(new Array(100000).keys());
+for (;;) a.isSubsetOf(a);

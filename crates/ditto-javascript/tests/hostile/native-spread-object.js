@@ -1,0 +1,3 @@
+const o = {};
+for (let n = 0; n < 20000; n++) o['m' + n] = n;
+for (;;) ({ ...o });

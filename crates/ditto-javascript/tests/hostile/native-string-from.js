@@ -1,0 +1,2 @@
+const all = new Array(60000).fill(97);
+for (;;) String.fromCharCode.apply(null, all);

@@ -1,0 +1,2 @@
+const text = ' '.repeat(7 << 20);
+for (;;) text.trim();

@@ -1,0 +1,2 @@
+const a = new Uint8Array(6 << 20);
+for (;;) a.fill(1);

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, new String('t'), null, 'x/y');

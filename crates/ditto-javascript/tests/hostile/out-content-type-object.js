@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, 't', null, { toString() { for (;;); } });

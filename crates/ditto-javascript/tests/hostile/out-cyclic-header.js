@@ -1,0 +1,3 @@
+const h = {};
+h.h = h;
+return Ditto.buildExternalMsg({ h }, 't', null, 'x/y');

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({ h: 5n }, 't', null, 'x/y');

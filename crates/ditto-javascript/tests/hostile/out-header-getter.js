@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({ get h() { for (;;); } }, 't', null, 'x/y');

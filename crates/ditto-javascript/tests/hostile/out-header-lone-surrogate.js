@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({ h: '\ud800' }, 't', null, 'x/y');

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({ h: 'a\0b' }, 't', null, 'x/y');

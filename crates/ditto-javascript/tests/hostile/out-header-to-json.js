@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({ h: Object.assign(() => 1, { toJSON() { for (;;); } }) }, 't', null, 'x/y');

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, null, [{ valueOf() { for (;;); } }], 'x/y');

@@ -1,0 +1,1 @@
+return Promise.resolve(Ditto.buildExternalMsg({}, 't', null, 'x/y'));

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, 'x'.repeat(7 << 20), null, 'x/y');

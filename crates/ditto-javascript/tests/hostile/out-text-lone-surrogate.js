@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, 'a\ud800b', null, 'x/y');

@@ -1,0 +1,1 @@
+return Ditto.buildExternalMsg({}, 'a\0b', null, 'x/y');

@@ -1,0 +1,3 @@
+Number.prototype.toJSON = () => 'evil';
+Number.prototype.toString = () => 'evil';
+return put(1);

@@ -1,0 +1,5 @@
+for (;;) {
+  try {
+    /^(a+)+$/.test('a'.repeat(40) + '!');
+  } catch (e) {}
+}

@@ -1,0 +1,1 @@
+return put(/a*b/.test('a'.repeat(1 << 20)));

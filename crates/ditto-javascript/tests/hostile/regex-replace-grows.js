@@ -1,0 +1,1 @@
+return put('a'.repeat(1 << 20).replace(/a/g, '$&$&$&$&$&$&$&$&$&$&$&$&$&$&$&$&').length);

@@ -1,0 +1,1 @@
+return put('x'.repeat(7 << 20));

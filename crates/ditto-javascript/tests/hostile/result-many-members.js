@@ -1,0 +1,3 @@
+const o = {};
+for (let n = 0; n < 100000; n++) o['m' + n] = n;
+return put(Object.keys(o).length);

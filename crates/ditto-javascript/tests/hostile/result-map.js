@@ -1,0 +1,1 @@
+return put(new Map([[1, 2]]));

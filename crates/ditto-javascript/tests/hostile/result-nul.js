@@ -1,0 +1,1 @@
+return put('a\0b');

@@ -1,0 +1,1 @@
+return new Proxy({}, { get() { throw 'no'; }, ownKeys() { throw 'no'; }, has() { throw 'no'; } });

@@ -1,0 +1,3 @@
+const a = [];
+a[4000000000] = 1;
+return put(a);

@@ -1,0 +1,3 @@
+const o = put(1);
+o.topic = 'a\0/b/things/twin/commands/modify';
+return o;

@@ -1,0 +1,4 @@
+const e = new Error();
+e.name = Symbol('x');
+e.stack = { toString() { throw 1; } };
+throw e;

@@ -1,0 +1,1 @@
+throw 'x'.repeat(1 << 20);

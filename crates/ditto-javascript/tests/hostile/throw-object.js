@@ -1,0 +1,1 @@
+throw { toString() { throw 'again'; }, get message() { throw 'again'; } };

@@ -1,0 +1,1 @@
+return put([typeof setTimeout, typeof setInterval, typeof queueMicrotask, typeof std, typeof os, typeof WebAssembly].join());
