@@ -132,7 +132,7 @@ fn evaluate<'js>(ctx: &Ctx<'js>, name: &str, script: &str) -> rquickjs::Result<V
 
 /// Jobs of promises. They may make others without end, and none of them may be left for the next message.
 fn do_jobs(ctx: &Ctx<'_>, guard: &Guard) {
-    while !guard.is_over() && ctx.execute_pending_job() {}
+    while guard.met().is_none() && ctx.execute_pending_job() {}
 }
 
 /// Does something within the bounds of a call; which of them it has met.

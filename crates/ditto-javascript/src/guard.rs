@@ -97,13 +97,14 @@ impl Guard {
         call % 2 == 1 && self.over.load(Relaxed) == call
     }
 
-    /// What the engine asks now and then: whether the script is to end.
+    /// What the engine asks now and then: whether the script is to end. It does not go on without memory that it was refused,
+    /// since the engine does not always say so to the script.
     pub(crate) fn is_interrupted(&self) -> bool {
-        let is_over = self.is_over();
-        if is_over {
+        let is_interrupted = self.met().is_some();
+        if is_interrupted {
             self.reserve.store(RESERVE, Relaxed);
         }
-        is_over
+        is_interrupted
     }
 
     /// Whether there is room for so many bytes more.
