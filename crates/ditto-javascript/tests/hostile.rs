@@ -113,7 +113,7 @@ impl Scripted {
 fn end<T>(outcome: Outcome<T>, of: impl FnOnce(T) -> String) -> String {
     let text = match outcome {
         Outcome::Mapped(it) => format!("result {}", of(it)),
-        Outcome::Dropped => "dropped".to_owned(),
+        Outcome::Dropped(_) => "dropped".to_owned(),
         Outcome::Failed(error) => {
             let reason = error.reason().strip_prefix("the script failed: ").unwrap_or(error.reason());
             match reason {
