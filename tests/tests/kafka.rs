@@ -7,6 +7,7 @@ mod kafka {
     mod bad_input;
     mod closing;
     mod corpus;
+    mod dead_letters;
     mod group_protocol;
     mod lanes;
     mod lost;

@@ -66,6 +66,7 @@ impl Service {
             policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
             directory: None,
             stamp: None,
+            dead_letters: None,
             lanes: LanesConfig::default(),
             producer: ProducerConfig::default(),
             log: LogConfig::default(),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod dead_letters;
 mod eval;
 
 use std::path::PathBuf;
@@ -9,6 +10,9 @@ use clap_complete::Shell;
 
 use crate::lanes::Destination;
 
+pub use self::dead_letters::{
+    DeadLettersArgs, DeadLettersCommand, LettersArgs, ListLettersArgs, RedriveArgs,
+};
 pub use self::eval::{
     AddressArgs, EvalArgs, EvalCommand, ExplainArgs, PlaceholderArgs, PlaceholderScope, RqlArgs, TopicArgs,
     TriedOn,
@@ -40,6 +44,8 @@ pub enum Command {
     Stamp(StampArgs),
     /// Looks at where the lanes stand in the feed, or moves them.
     Lanes(LanesArgs),
+    /// Looks at what has failed and was kept, or publishes it again.
+    DeadLetters(DeadLettersArgs),
     /// Tries an expression of a definition: a filter, a template, an address or a topic.
     Eval(EvalArgs),
     /// Says why signals are published to the targets of a connection, or not.

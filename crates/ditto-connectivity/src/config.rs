@@ -1,5 +1,6 @@
 //! The configuration of the service: a TOML file, checked as a whole.
 
+mod dead_letters;
 mod directory;
 mod interpolate;
 mod lanes;
@@ -21,6 +22,7 @@ use toml::de::DeTable;
 
 use crate::telemetry::{self, LogConfig, LogFormat};
 
+pub use self::dead_letters::{LettersTopic, OriginalsConfig};
 pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig, TopicsConfig};
 pub use self::interpolate::Variables;
 pub use self::lanes::{LaneKind, LanesConfig, Serving};
@@ -42,6 +44,8 @@ pub struct Config {
     pub stamp: Option<StampConfig>,
     /// How connections are served.
     pub lanes: LanesConfig,
+    /// Where records of the feed go that are no signals or have failed, if they go anywhere.
+    pub dead_letters: Option<OriginalsConfig>,
     /// How producers of all connections behave.
     pub producer: ProducerConfig,
     /// What is logged, and how.
@@ -215,7 +219,10 @@ impl Config {
         let stamp = stamping(&mut section, feed.as_ref(), folder);
         section.end();
         let mut section = root.optional_section("lanes");
-        let lanes = LanesConfig::read(&mut section);
+        let lanes = LanesConfig::read(&mut section, feed.as_ref());
+        section.end();
+        let mut section = root.optional_section("dead_letters");
+        let dead_letters = OriginalsConfig::read(&mut section, feed.as_ref(), folder);
         section.end();
         let mut section = root.optional_section("producer");
         let producer = producer(&mut section);
@@ -226,7 +233,7 @@ impl Config {
         root.end();
         match (store, feed, document.into_errors()) {
             (Some(store), Some(feed), errors) if errors.is_empty() => {
-                Ok(Self { store, feed, policy, directory, stamp, lanes, producer, log, grace })
+                Ok(Self { store, feed, policy, directory, stamp, lanes, dead_letters, producer, log, grace })
             }
             (_, _, errors) => Err(errors),
         }

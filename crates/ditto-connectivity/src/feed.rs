@@ -5,7 +5,7 @@ mod lines;
 mod ndjson;
 
 pub(crate) use self::{
-    kafka::KafkaFeed,
+    kafka::{KafkaFeed, payload},
     lines::{Line, read_line},
     ndjson::{Input, NdjsonFeed, open_input, record},
 };

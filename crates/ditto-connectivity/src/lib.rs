@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod config;
 mod connecting;
+mod dead_letters;
 mod definitions;
 mod directory;
 mod eval;
@@ -32,14 +33,15 @@ mod telemetry;
 pub use self::{
     app::{App, AppError, Running},
     cli::{
-        AddressArgs, CheckArgs, Cli, Command, CompletionsArgs, EvalArgs, EvalCommand, ExplainArgs, LanesArgs,
-        LanesCommand, ListArgs, ManArgs, OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs,
-        RqlArgs, RunArgs, SeekArgs, StampArgs, TopicArgs, TriedOn,
+        AddressArgs, CheckArgs, Cli, Command, CompletionsArgs, DeadLettersArgs, DeadLettersCommand, EvalArgs,
+        EvalCommand, ExplainArgs, LanesArgs, LanesCommand, LettersArgs, ListArgs, ListLettersArgs, ManArgs,
+        OutputFormat, PlaceholderArgs, PlaceholderScope, QuickstartArgs, RedriveArgs, RqlArgs, RunArgs,
+        SeekArgs, StampArgs, TopicArgs, TriedOn,
     },
     config::{
         Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
-        LanesConfig, ProducerConfig, Serving, SourceConfig, StampConfig, StoreConfig, TopicsConfig,
-        Variables,
+        LanesConfig, LettersTopic, OriginalsConfig, ProducerConfig, Serving, SourceConfig, StampConfig,
+        StoreConfig, TopicsConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},

@@ -2,6 +2,7 @@
 
 mod announce;
 mod lane;
+mod originals;
 mod served;
 
 use std::collections::BTreeMap;
@@ -19,11 +20,13 @@ use tracing::{info, warn};
 
 use self::announce::Announcer;
 pub(crate) use self::lane::LaneTask;
+pub(crate) use self::originals::Originals;
 pub(crate) use self::served::Served;
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
 use crate::app::AppError;
-use crate::config::{Config, FeedConfig, StampConfig};
+use crate::config::{Config, FeedConfig, ProducerConfig, StampConfig};
 use crate::connecting::{self, OPENING};
+use crate::dead_letters;
 use crate::directory::{DirectoryMonitor, SharedDirectory};
 use crate::feed::{Input, open_input};
 use crate::grace::Grace;
@@ -357,10 +360,17 @@ impl DataPlane {
 
     /// Compiles a connection.
     fn served(&self, connection: &Arc<Connection>) -> Arc<Served> {
-        let on_hold = self.0.config.lanes.of(connection.id().as_str()).on_hold;
-        let compiled = match self.0.stamps {
-            true => CompiledConnection::stamping(connection),
-            false => CompiledConnection::compile(connection, &RunOptions { on_hold, ..run_options() }),
+        let (compiled, refusal) = match self.0.stamps {
+            true => (CompiledConnection::stamping(connection), None),
+            false => {
+                let (dead_letters, refusal) = match dead_letters::topic(connection, &self.0.config) {
+                    Ok(topic) => (topic, None),
+                    Err(why) => (None, Some(Failure { reason: why, is_misconfigured: true })),
+                };
+                let on_hold = self.0.config.lanes.of(connection.id().as_str()).on_hold;
+                let options = RunOptions { on_hold, dead_letters, ..run_options() };
+                (CompiledConnection::compile(connection, &options), refusal)
+            }
         };
         let can_replay = matches!(self.0.config.feed, FeedConfig::Kafka(_));
         // What is dropped while it cannot be published must not be tried for ever.
@@ -368,19 +378,9 @@ impl DataPlane {
             OnHold::Wait if can_replay => Delivery::Replayable,
             _ => Delivery::best_effort(),
         };
-        let settings = self.producer(connection, delivery);
-        Arc::new(Served::new(Arc::clone(connection), compiled, settings))
-    }
-
-    fn producer(&self, connection: &Connection, delivery: Delivery) -> ProducerSettings {
         let cluster = self.cluster().unwrap_or_else(|| cluster_of(connection));
-        let producer = self.0.config.producer;
-        ProducerSettings::new(cluster, "ditto-connectivity")
-            .with_delivery(delivery)
-            .with_partitioning(producer.partitioning)
-            .with_compression(producer.compression)
-            .with_linger(producer.linger)
-            .with_batch_bytes(producer.batch_bytes)
+        let settings = producer(&self.0.config.producer, cluster, delivery);
+        Arc::new(Served::new(Arc::clone(connection), compiled, settings, refusal))
     }
 
     /// Whether lanes that fail start anew. Who waits for the end of a file, or for what is stamped, is told instead.
@@ -406,6 +406,20 @@ impl DataPlane {
     fn retire(&self, totals: &Totals) {
         locked(&self.0.retired).add(totals);
     }
+}
+
+/// How records are sent to a cluster.
+pub(crate) fn producer(
+    config: &ProducerConfig,
+    cluster: ClusterSettings,
+    delivery: Delivery,
+) -> ProducerSettings {
+    ProducerSettings::new(cluster, "ditto-connectivity")
+        .with_delivery(delivery)
+        .with_partitioning(config.partitioning)
+        .with_compression(config.compression)
+        .with_linger(config.linger)
+        .with_batch_bytes(config.batch_bytes)
 }
 
 impl Lines {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::{check, eval, exit, lanes, manual, quickstart, run};
+use crate::{check, dead_letters, eval, exit, lanes, manual, quickstart, run};
 
 /// The program: takes its arguments from the process and does what they say.
 pub fn main() -> ExitCode {
@@ -21,6 +21,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Stamp(args) => run::stamp(&args),
         Command::Lanes(args) => lanes::run(args.command),
+        Command::DeadLetters(args) => dead_letters::run(args.command),
         Command::Eval(args) => eval::run(args.command),
         Command::Explain(args) => eval::explain(&args),
         Command::Check(args) => check::check(&args),

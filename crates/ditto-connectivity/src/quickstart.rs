@@ -136,6 +136,7 @@ fn config(cluster: &EmbeddedCluster, connections: Vec<Connection>) -> Config {
         store: StoreConfig::Memory(connections),
         directory: None,
         stamp: None,
+        dead_letters: None,
         lanes: LanesConfig::default(),
         feed: FeedConfig::Kafka(Box::new(KafkaFeedConfig {
             start_at: StartAt::Earliest,

@@ -145,6 +145,9 @@ impl fmt::Display for Report {
             }
             line_break = "\n";
             let served = lane.all_served();
+            if let Some(letters) = lane.originals().and_then(|originals| originals.letters()) {
+                write_letters(f, "the feed", letters)?;
+            }
             for target in served.iter().flat_map(|it| it.compiled().targets()) {
                 let counts = target.counters().snapshot();
                 write!(
@@ -157,8 +160,11 @@ impl fmt::Display for Report {
                 )?;
                 write_reasons(f, "dropped", &counts.dropped)?;
                 write_reasons(f, "failed", &counts.failed)?;
-                if counts.in_flight() > 0 {
-                    write!(f, ", {} in flight", counts.in_flight())?;
+                write_in_flight(f, &counts)?;
+            }
+            for connection in served.iter().map(|it| it.compiled()) {
+                if let Some(letters) = connection.dead_letters() {
+                    write_letters(f, connection.id(), letters)?;
                 }
             }
         }
@@ -167,6 +173,26 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Nothing if none was ever due.
+fn write_letters(f: &mut fmt::Formatter<'_>, of: &str, letters: &CompiledTarget) -> fmt::Result {
+    let counts = letters.counters().snapshot();
+    if counts.selected == 0 {
+        return Ok(());
+    }
+    let topic = letters.address_text();
+    write!(f, "\n  dead letters of {of} → {topic}: {} due, {} written", counts.selected, counts.published)?;
+    write_reasons(f, "dropped", &counts.dropped)?;
+    write_reasons(f, "failed", &counts.failed)?;
+    write_in_flight(f, &counts)
+}
+
+fn write_in_flight(f: &mut fmt::Formatter<'_>, counts: &TargetCounts) -> fmt::Result {
+    if counts.in_flight() > 0 {
+        write!(f, ", {} in flight", counts.in_flight())?;
+    }
+    Ok(())
 }
 
 fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, counts: &[(&str, u64)]) -> fmt::Result {

@@ -15,7 +15,7 @@ use crate::registry::Registry;
 use crate::report::Report;
 use crate::status::Status;
 use crate::store::{StoreError, StoreErrorKind, Unreadable};
-use crate::{exit, telemetry};
+use crate::{dead_letters, exit, telemetry};
 
 /// Runs the service, or only checks what it would run. The exit code.
 pub(crate) fn run(args: RunArgs) -> u8 {
@@ -166,6 +166,13 @@ fn check(config: &Config) -> u8 {
             println!("{}:{warning}", definition.file.display());
         }
     }
+    let mut is_wrong = false;
+    for connection in definitions.open() {
+        if let Err(why) = dead_letters::topic(connection, config) {
+            is_wrong = true;
+            println!("connection `{}`: {why}", connection.id());
+        }
+    }
     for broken in &definitions.broken {
         for finding in &broken.findings {
             println!("{}:{finding}", broken.file.display());
@@ -178,7 +185,7 @@ fn check(config: &Config) -> u8 {
         println!("no connection is open: there is nothing to run");
         return exit::CONFIG;
     }
-    if definitions.broken.is_empty() { exit::OK } else { exit::CONFIG }
+    if definitions.broken.is_empty() && !is_wrong { exit::OK } else { exit::CONFIG }
 }
 
 /// What is kept was checked before; what cannot be read any more is told.

@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ditto_kafka::{ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor};
+use ditto_kafka::{ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, Fingerprint};
 use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::directory::DirectoryMonitor;
-use crate::plane::{DataPlane, LaneTask, Served};
+use crate::plane::{DataPlane, LaneTask, Originals, Served};
 use crate::registry::Failure;
 use crate::report::Report;
 
@@ -98,28 +98,47 @@ impl Status {
             tokio::time::sleep(INTERVAL).await;
             self.0.mend().await;
             let lanes = self.0.lanes();
+            for originals in lanes.iter().filter_map(|lane| lane.originals()) {
+                self.probe(Arc::clone(originals), &dead, &alive);
+            }
             for served in lanes.iter().flat_map(|lane| lane.all_served()) {
                 let Some(client) = self.0.pool().client_state(served.client()) else { continue };
                 if client.connection.status() == ConnectionStatus::Connected {
                     self.0.announce_opened(&served);
                 }
-                if !is_due(&client, SystemTime::now()) || served.is_probed.swap(true, Ordering::Relaxed) {
-                    continue;
-                }
-                let is_dead = client.connection.last_error().is_some();
-                let permits = Arc::clone(if is_dead { &dead } else { &alive });
-                let pool = self.0.pool().clone();
-                tokio::spawn(async move {
-                    let _permit = permits.acquire().await;
-                    // Another connection of the same client may have asked meanwhile.
-                    let client = pool.client_state(served.client());
-                    if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
-                        // The client remembers what came of it.
-                        let _answer = pool.probe(served.client(), served.probed_topic(), TIMEOUT).await;
-                    }
-                    served.is_probed.store(false, Ordering::Relaxed);
-                });
+                self.probe(served, &dead, &alive);
             }
+        }
+    }
+
+    /// Asks the cluster of a client of which nothing is heard.
+    fn probe(&self, probed: Arc<impl Probed + 'static>, dead: &Arc<Semaphore>, alive: &Arc<Semaphore>) {
+        let Some(client) = self.0.pool().client_state(probed.client()) else { return };
+        if !is_due(&client, SystemTime::now()) || probed.is_probed().swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let is_dead = client.connection.last_error().is_some();
+        let permits = Arc::clone(if is_dead { dead } else { alive });
+        let pool = self.0.pool().clone();
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            // Another connection of the same client may have asked meanwhile.
+            let client = pool.client_state(probed.client());
+            if client.is_some_and(|client| is_due(&client, SystemTime::now())) {
+                // The client remembers what came of it.
+                let _answer = pool.probe(probed.client(), probed.topic(), TIMEOUT).await;
+            }
+            probed.is_probed().store(false, Ordering::Relaxed);
+        });
+    }
+
+    fn standing_of_originals(&self, originals: &Originals) -> Standing {
+        let client = self.0.pool().client_state(originals.client());
+        let unknown = Standing { word: Word::Unknown, since: None, reason: None };
+        let of_client = client.map_or(unknown, |client| of_state(&client.connection, originals.servers()));
+        match originals.connection().held() {
+            Some(held) if matches!(of_client.word, Word::Open | Word::Unknown) => on_hold(&held),
+            _ => of_client,
         }
     }
 
@@ -134,6 +153,9 @@ impl Status {
             let mut said = described("id", watched.served.id(), &of_connection);
             let of_target = |target: &Arc<CompiledTarget>| of_target(target, &of_all);
             said.insert("targets".to_owned(), targets.map(of_target).collect());
+            if let Some(letters) = watched.connection().dead_letters() {
+                said.insert("deadLetters".to_owned(), of_letters(letters, &of_all));
+            }
             Value::Object(said)
         });
         let feeds = report.feeds();
@@ -147,6 +169,14 @@ impl Status {
             if let (Some(said), Some(feed)) = (said.as_object_mut(), feed) {
                 said.insert("feed".to_owned(), of_feed(feed));
             }
+            let running = self.0.lanes();
+            let originals = running.iter().find(|lane| lane.name == *name).and_then(|lane| lane.originals());
+            if let (Some(said), Some(originals)) = (said.as_object_mut(), originals)
+                && let Some(letters) = originals.letters()
+            {
+                let of_all = self.standing_of_originals(originals);
+                said.insert("deadLetters".to_owned(), of_letters(letters, &of_all));
+            }
             said
         });
         let mut said = json!({
@@ -158,6 +188,42 @@ impl Status {
             said.insert("directory".to_owned(), of_directory(directory));
         }
         said.to_string()
+    }
+}
+
+/// What has a client whose cluster is asked.
+trait Probed: Send + Sync {
+    fn client(&self) -> &Fingerprint;
+    /// The topic that it is asked about.
+    fn topic(&self) -> Option<&str>;
+    fn is_probed(&self) -> &AtomicBool;
+}
+
+impl Probed for Served {
+    fn client(&self) -> &Fingerprint {
+        Self::client(self)
+    }
+
+    fn topic(&self) -> Option<&str> {
+        self.probed_topic()
+    }
+
+    fn is_probed(&self) -> &AtomicBool {
+        &self.is_probed
+    }
+}
+
+impl Probed for Originals {
+    fn client(&self) -> &Fingerprint {
+        Self::client(self)
+    }
+
+    fn topic(&self) -> Option<&str> {
+        self.letters().and_then(|letters| letters.fixed_topic())
+    }
+
+    fn is_probed(&self) -> &AtomicBool {
+        &self.is_probed
     }
 }
 
@@ -178,16 +244,22 @@ impl Watched {
         self.served.compiled()
     }
 
+    /// Its targets, then where its dead letters go.
+    fn outlets(&self) -> impl Iterator<Item = &Arc<CompiledTarget>> {
+        self.connection().targets().iter().chain(self.connection().dead_letters())
+    }
+
     /// Trouble with all of a connection comes first, then the first target that is on hold.
     fn standing(&self) -> Standing {
         let of_all = self.standing_of_all();
-        let targets = self.connection().targets().iter();
-        let held = targets.filter_map(|target| target.held().map(|held| (target, held))).next();
+        let held = self.outlets().find_map(|target| target.held().map(|held| (target, held)));
         match (of_all.word, held) {
             (Word::Open | Word::Unknown, Some((target, held))) => {
                 let standing = on_hold(&held);
+                let is_letters = self.connection().dead_letters().is_some_and(|it| Arc::ptr_eq(it, target));
+                let what = if is_letters { "dead letters" } else { "target" };
                 let reason =
-                    standing.reason.map(|reason| format!("target `{}`: {reason}", target.address_text()));
+                    standing.reason.map(|reason| format!("{what} `{}`: {reason}", target.address_text()));
                 Standing { reason, ..standing }
             }
             _ => of_all,
@@ -311,6 +383,19 @@ fn of_target(target: &CompiledTarget, of_connection: &Standing) -> Value {
     let mut said = described("address", target.address_text(), &standing);
     said.insert("selected".to_owned(), counts.selected.into());
     said.insert("published".to_owned(), counts.published.into());
+    said.insert("inFlight".to_owned(), counts.in_flight().into());
+    said.insert("dropped".to_owned(), reasons(&counts.dropped));
+    said.insert("failed".to_owned(), reasons(&counts.failed));
+    Value::Object(said)
+}
+
+/// Letters that are due are written, on their way, dropped or failed.
+fn of_letters(target: &CompiledTarget, of_connection: &Standing) -> Value {
+    let standing = target.held().map_or_else(|| of_connection.clone(), |held| on_hold(&held));
+    let counts = target.counters().snapshot();
+    let mut said = described("topic", target.address_text(), &standing);
+    said.insert("due".to_owned(), counts.selected.into());
+    said.insert("written".to_owned(), counts.published.into());
     said.insert("inFlight".to_owned(), counts.in_flight().into());
     said.insert("dropped".to_owned(), reasons(&counts.dropped));
     said.insert("failed".to_owned(), reasons(&counts.failed));

@@ -10,7 +10,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::message::{Header, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::debug;
 
@@ -40,6 +40,14 @@ pub struct TableRecord {
     pub key: Bytes,
     /// What there is; nothing any more if it has none.
     pub value: Option<Bytes>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Time in milliseconds since 1970, if it has one.
+    pub timestamp_ms: Option<i64>,
+    /// Name and value of each header, in order.
+    pub headers: Vec<(Bytes, Bytes)>,
 }
 
 /// Where topics ended at some time.
@@ -148,6 +156,10 @@ impl TableReader {
                         topic: message.topic().to_owned(),
                         key: Bytes::copy_from_slice(message.key().unwrap_or_default()),
                         value: message.payload().map(Bytes::copy_from_slice),
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        timestamp_ms: message.timestamp().to_millis(),
+                        headers: message.headers().into_iter().flat_map(Headers::iter).map(header).collect(),
                     }));
                 }
                 Some(Err(error)) => {
@@ -185,6 +197,11 @@ impl TableReader {
             None => ClientError::from_rdkafka(error),
         }
     }
+}
+
+fn header(header: Header<'_, &[u8]>) -> (Bytes, Bytes) {
+    let value = header.value.unwrap_or_default();
+    (Bytes::copy_from_slice(header.key.as_bytes()), Bytes::copy_from_slice(value))
 }
 
 impl fmt::Debug for TableReader {

@@ -1,5 +1,6 @@
 //! One connection of a lane: its stacks, and what waits between them.
 
+mod dead;
 mod holding;
 mod leaving;
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use tower::Service;
 
+use self::dead::Letters;
 use self::holding::{Outgoing, Scope};
 use crate::hold::{Gate, Parked};
 use crate::journal::About;
@@ -36,7 +38,9 @@ pub(crate) struct Driver<L> {
     again: BTreeMap<u64, Parked>,
     /// Mapped messages in feed order; never more than those of one signal.
     waiting: VecDeque<Mapped>,
-    /// By their places in the definition.
+    /// Dead letters that wait for what was before them.
+    letters: Letters,
+    /// By their places in the definition; then the topic for dead letters, if there is one.
     targets: Box<[Outgoing]>,
     /// Set while the connection is on hold.
     gate: Option<Gate>,
@@ -58,7 +62,8 @@ impl<L: Leaf> Driver<L> {
             deliver: stack::deliver(leaf),
             again: BTreeMap::new(),
             waiting: VecDeque::new(),
-            targets: connection.targets().iter().map(|_| Outgoing::default()).collect(),
+            letters: Letters::default(),
+            targets: connection.outlets().map(|_| Outgoing::default()).collect(),
             gate: None,
             is_calm: true,
             failing_since: None,
@@ -80,6 +85,7 @@ impl<L: Leaf> Driver<L> {
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
             && self.again.is_empty()
+            && self.letters.is_empty()
             && self.targets.iter().all(|target| target.at_leaf == 0 && target.parking.is_empty())
     }
 
@@ -133,6 +139,7 @@ impl<L: Leaf> Driver<L> {
             Ok(Prepared::Dropped(reason)) => settlement.end(signal, target, &Outcome::Dropped(reason)),
             Err(error) => settlement.end(signal, target, &Outcome::Failed(error)),
         }
+        self.take_letters(settlement);
     }
 
     /// Enqueues what waits, as far as there is room and nothing is on hold; stores the waker where there is no room.
@@ -142,13 +149,18 @@ impl<L: Leaf> Driver<L> {
         if !self.is_calm {
             moved |= self.deliver_parked(cx, settlement);
         }
-        while self.is_calm && (!self.again.is_empty() || !self.waiting.is_empty()) {
-            let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
-            let Some(next) = self.next() else { break };
+        loop {
+            while self.is_calm && (!self.again.is_empty() || !self.waiting.is_empty()) {
+                let Poll::Ready(room) = self.deliver.poll_ready(cx) else { break };
+                let Some(next) = self.next() else { break };
+                moved = true;
+                self.enqueue(next, room, settlement);
+            }
+            if !self.take_letters(settlement) {
+                return moved;
+            }
             moved = true;
-            self.enqueue(next, room, settlement);
         }
-        moved
     }
 
     fn next(&mut self) -> Option<Parked> {
@@ -239,6 +251,7 @@ impl<L: Leaf> Driver<L> {
             }
         }
         self.completions = completions;
+        self.take_letters(settlement);
         true
     }
 
@@ -253,6 +266,10 @@ impl<L: Leaf> Driver<L> {
 
     /// The place of a target in the definition: its own, or that of the same address if it is of an earlier definition.
     fn place(&self, target: &CompiledTarget) -> usize {
+        if target.letter_topic().is_some() {
+            // By whatever topic: each has one of them at most.
+            return self.connection.dead_letters().map_or(usize::MAX, |own| own.index());
+        }
         let own = self.connection.targets().get(target.index());
         if own.is_some_and(|own| std::ptr::eq(&**own, target)) {
             target.index()

@@ -1,6 +1,7 @@
 //! Where signals come from, seen from the pipeline.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,6 +17,39 @@ pub struct FeedRecord<T> {
     pub timestamp_ms: Option<i64>,
     /// The feed's claim check.
     pub ticket: T,
+    /// What else is known of it, for dead letters.
+    pub origin: Origin,
+}
+
+/// Where a record comes from, as far as its feed tells.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its position.
+    pub place: Option<FeedPlace>,
+    /// Set if it is a dead letter that is published again.
+    pub redriven: Option<Redriven>,
+}
+
+/// A position in a feed of topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedPlace {
+    /// Topic.
+    pub topic: Arc<str>,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+}
+
+/// A dead letter on its way again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redriven {
+    /// The only target that it is for, by its place in the definition: the others have had it.
+    pub target: usize,
+    /// Which attempt this is; the signal itself was the first.
+    pub attempt: u32,
 }
 
 /// What a record of a feed carries.

@@ -15,7 +15,8 @@ use tracing::warn;
 use crate::acknowledge::{AcknowledgementSink, Ledger};
 use crate::ask;
 use crate::control::{Change, LaneControl, Leaving};
-use crate::counters::LaneCounters;
+use crate::counters::{FeedDrop, LaneCounters};
+use crate::dead_letter::Source;
 use crate::directory::Directory;
 use crate::driver::Driver;
 use crate::feed::{Feed, FeedRecord};
@@ -37,6 +38,10 @@ pub struct Lane<F: Feed, L> {
     intake: Intake,
     router: Router,
     drivers: Vec<Driver<L>>,
+    /// What takes records of the feed that are no signals or have failed, if anything does.
+    originals: Option<Driver<L>>,
+    /// Whether failures of any signal have letters.
+    buries: bool,
     /// Drivers of connections that were closed or changed, with something in flight.
     leaving: Vec<Leaving<L>>,
     control: LaneControl<L>,
@@ -78,7 +83,9 @@ where
             feed,
             intake,
             router: Router::new(connections.iter().map(|(connection, _)| connection.clone()).collect()),
+            buries: connections.iter().any(|(connection, _)| connection.dead_letters().is_some()),
             drivers: connections.into_iter().map(driver).collect(),
+            originals: None,
             leaving: Vec::new(),
             control,
             changes,
@@ -99,6 +106,26 @@ where
     #[must_use]
     pub fn with_directory(self, directory: Box<dyn Directory>) -> Self {
         Self { directory: Some(directory), ..self }
+    }
+
+    /// Keeps records of the feed that are no signals, or have failed for a target, as they were, in the topic of
+    /// [`CompiledConnection::of_originals`]. It is for whoever may read everything.
+    #[must_use]
+    pub fn with_originals(mut self, to: Arc<CompiledConnection>, leaf: L) -> Self {
+        if let Some(topic) = to.dead_letters() {
+            self.settlement.keep_originals(topic.clone());
+        }
+        Self { originals: Some(Driver::new(to, leaf, F::CAN_REPLAY)), buries: true, ..self }
+    }
+
+    /// What it serves.
+    pub fn connections(&self) -> Vec<Arc<CompiledConnection>> {
+        self.drivers.iter().map(|driver| driver.connection().clone()).collect()
+    }
+
+    /// What keeps records of the feed that are no signals or have failed.
+    pub fn originals(&self) -> Option<Arc<CompiledConnection>> {
+        self.originals.as_ref().map(|driver| driver.connection().clone())
     }
 
     /// The lane's counters; those of a target are at the compiled target.
@@ -126,6 +153,10 @@ where
         loop {
             let mut progress = false;
             progress |= self.take_change(cx);
+            if let Some(originals) = &mut self.originals {
+                progress |= originals.take_completions(cx, &mut self.settlement);
+                progress |= originals.deliver(cx, &mut self.settlement);
+            }
             for driver in &mut self.drivers {
                 progress |= driver.take_completions(cx, &mut self.settlement);
                 if !self.leaving.iter().any(|leaving| leaving.holds_up(driver)) {
@@ -134,6 +165,7 @@ where
             }
             progress |= self.take_answers(cx);
             progress |= self.take_records(cx).is_ready();
+            progress |= self.take_originals();
             if !self.settlement.settled().is_empty() {
                 self.feed.settle(self.settlement.settled());
             }
@@ -149,7 +181,7 @@ where
 
     /// Sees to what is due, else has the lane woken when something will be. Whether anything was due.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let tries = self.drivers.iter().filter_map(Driver::next_try);
+        let tries = self.drivers.iter().chain(&self.originals).filter_map(Driver::next_try);
         let looks = self.leaving.iter().filter_map(Leaving::next_look);
         let deadline = self.settlement.next_deadline();
         // A feed that hands signals out again can wait for the directory. Whoever waits for room is woken by that.
@@ -197,7 +229,18 @@ where
     /// overtake them.
     fn is_blocked(&self) -> bool {
         let waits = |driver| self.leaving.iter().any(|leaving| leaving.holds_up(driver));
-        self.drivers.iter().any(|driver| driver.is_blocked() || waits(driver))
+        self.drivers.iter().chain(&self.originals).any(|driver| driver.is_blocked() || waits(driver))
+    }
+
+    /// Hands on what is to be kept as it was. Whether there was anything.
+    fn take_originals(&mut self) -> bool {
+        let Some(driver) = &mut self.originals else { return false };
+        let due = self.settlement.take_originals();
+        let is_any = !due.is_empty();
+        if let Some(topic) = driver.connection().dead_letters().and_then(|to| to.letter_topic()).cloned() {
+            due.into_iter().for_each(|due| driver.push(due.order, due.write(&topic)));
+        }
+        is_any
     }
 
     /// Takes on a change. While what an earlier one has replaced still leaves, those of its connection wait, and with them what
@@ -219,14 +262,19 @@ where
             return has_left;
         }
         self.leaving.extend(change.apply(&mut self.drivers, F::CAN_REPLAY));
-        self.router = Router::new(self.drivers.iter().map(|driver| driver.connection().clone()).collect());
+        let connections = self.connections();
+        self.buries = self.originals.is_some()
+            || connections.iter().any(|connection| connection.dead_letters().is_some());
+        self.router = Router::new(connections);
         true
     }
 
     fn route(&mut self, record: FeedRecord<F::Ticket>, cx: &mut Context<'_>) {
         self.counters.receive();
+        let is_kept = self.buries || record.origin.redriven.is_some();
+        let source = is_kept.then(|| Source::of(&record, self.originals.is_some()));
         let signal = match self.intake.decode(record.payload, &record.headers) {
-            Ok(signal) => signal,
+            Ok(signal) => signal.with_source(source),
             Err(refusal) => {
                 let total = self.counters.drop_record(refusal.reason());
                 if total.is_power_of_two() {
@@ -237,7 +285,11 @@ where
                         "record of the feed dropped"
                     );
                 }
-                return self.settlement.settle(record.ticket, None);
+                let source = source.filter(|_| refusal.reason() != FeedDrop::Empty);
+                let (reason, why) = (refusal.reason().name(), refusal.detail());
+                self.settlement.settle_undecodable(record.ticket, source, reason, why);
+                self.take_originals();
+                return;
             }
         };
         self.counters.decode();
@@ -323,6 +375,9 @@ where
             return self.expire(ticket);
         }
         let key = self.settlement.begin(ticket, ledger, expires_ms);
+        if signal.source().is_some() {
+            self.settlement.keep(key, signal.clone());
+        }
         for selected in &self.selected {
             if let Some(target) = self.router.target(*selected)
                 && let Some(driver) = self.drivers.get_mut(selected.connection)
@@ -336,6 +391,7 @@ where
         for driver in &mut self.drivers {
             driver.deliver(cx, &mut self.settlement);
         }
+        self.take_originals();
     }
 }
 

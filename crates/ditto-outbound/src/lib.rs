@@ -7,6 +7,7 @@ mod asked;
 mod authorize;
 mod control;
 mod counters;
+mod dead_letter;
 mod directory;
 mod driver;
 mod explain;
@@ -45,10 +46,11 @@ pub use self::{
     acknowledge::{AcknowledgementSink, NoAcknowledgements},
     control::{LaneControl, LaneEnded},
     counters::{FeedDrop, LaneCounters, LaneCounts, TargetCounters, TargetCounts},
+    dead_letter::Letter,
     directory::{Answer as DirectoryAnswer, Directory},
     explain::{Explainer, TargetExplanation, Verdict},
     extra::{resolve_fields, select_fields},
-    feed::{Feed, FeedRecord, Payload},
+    feed::{Feed, FeedPlace, FeedRecord, Origin, Payload, Redriven},
     fields::SignalFields,
     hold::{Held, OnHold, Settling},
     intake::{FeedPolicy, Intake, InternalHeaders},

@@ -11,7 +11,7 @@ use ditto_protocol::Acknowledgements;
 use tower::Service;
 
 use crate::acknowledge::AcknowledgementSink;
-use crate::feed::{Feed, FeedRecord, Payload};
+use crate::feed::{Feed, FeedRecord, Origin, Payload};
 use crate::leaf::{Completing, Completion, Delivered, Destined, Enqueued, Undelivered};
 use crate::outcome::{DeliverError, DeliverErrorKind, Refusal};
 
@@ -241,6 +241,7 @@ impl<const CAN_REPLAY: bool> ListFeed<CAN_REPLAY> {
             headers,
             timestamp_ms: None,
             ticket,
+            origin: Origin::default(),
         };
         Self { records: records.into_iter().enumerate().map(record).collect(), settled: Vec::new() }
     }

@@ -74,8 +74,10 @@ impl Router {
             selected.sort_unstable();
             selected.dedup();
         }
+        let only = signal.source().and_then(|source| source.only_target());
         selected.retain(|at| {
-            self.connections.get(at.connection).is_some_and(|connection| connection.admits(signal))
+            only.is_none_or(|only| only == at.target)
+                && self.connections.get(at.connection).is_some_and(|connection| connection.admits(signal))
                 && self.target(*at).is_some_and(|target| !signal.is_revoked_for(target))
         });
     }

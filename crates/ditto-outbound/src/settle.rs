@@ -1,5 +1,7 @@
 //! What is in flight, and when a ticket settles.
 
+mod letters;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -11,21 +13,28 @@ use tracing::{error, info};
 
 use crate::acknowledge::{AcknowledgementSink, Ledger};
 use crate::counters::{LATE, LaneCounters};
+use crate::dead_letter::{DueLetter, DueOriginal};
 use crate::journal::About;
 use crate::leaf::{Delivered, Token, Written};
 use crate::outcome::{DeliverError, DropReason, Outcome};
+use crate::signal::RoutedSignal;
 use crate::target::CompiledTarget;
 
 /// Signals and records in flight of one lane.
 ///
 /// INVARIANT: a ticket settles once, when each selected target of its signal has its outcome and every record of it
-/// is acknowledged or refused; so a feed never moves past a record that is still on its way.
+/// is acknowledged or refused, and so is every dead letter of it; so a feed never moves past a record that is still on its way.
 pub(crate) struct Settlement<T> {
     signals: Slab<SignalInFlight<T>>,
     records: Slab<RecordInFlight>,
     settled: Vec<T>,
     acknowledgements: Box<dyn AcknowledgementSink>,
     counters: Arc<LaneCounters>,
+    /// Where records of the feed are kept that are no signals or have failed, if anywhere.
+    originals_to: Option<Arc<CompiledTarget>>,
+    /// Dead letters that nobody has taken yet.
+    letters: Vec<DueLetter>,
+    originals: Vec<DueOriginal>,
     /// When requesters wait no longer.
     deadlines: BinaryHeap<Reverse<Deadline>>,
     /// Grows with each record.
@@ -53,6 +62,10 @@ struct SignalInFlight<T> {
     ticket: T,
     /// Targets without an outcome, plus one while the signal is being routed.
     open: u32,
+    /// Dead letters that are on their way.
+    open_letters: u32,
+    /// The signal, if its failure has a letter.
+    signal: Option<Arc<RoutedSignal>>,
     targets: SmallVec<[TargetInFlight; 1]>,
     /// Only for signals whose requester wants to know.
     ledger: Option<Box<Ledger>>,
@@ -87,6 +100,9 @@ impl<T> Settlement<T> {
             settled: Vec::new(),
             acknowledgements,
             counters,
+            originals_to: None,
+            letters: Vec::new(),
+            originals: Vec::new(),
             deadlines: BinaryHeap::new(),
             next_order: 0,
             next_id: 0,
@@ -130,6 +146,8 @@ impl<T> Settlement<T> {
         let signal = self.signals.insert(SignalInFlight {
             ticket,
             open: 1,
+            open_letters: 0,
+            signal: None,
             targets: SmallVec::new(),
             ledger,
             expires_ms,
@@ -196,7 +214,11 @@ impl<T> Settlement<T> {
 
     /// Whether nobody waits any more for the signal of a record.
     pub(crate) fn is_expired(&self, token: Token, now_ms: i64) -> bool {
-        let signal = self.records.get(token as usize).and_then(|record| self.signals.get(record.signal));
+        let Some(record) = self.records.get(token as usize) else { return false };
+        let signal = self.signals.get(record.signal).filter(|signal| {
+            // Nobody waits for a dead letter, however late it is.
+            signal.targets.get(record.target).is_some_and(|it| it.target.letter_topic().is_none())
+        });
         signal.and_then(|signal| signal.expires_ms).is_some_and(|expires| expires <= now_ms)
     }
 
@@ -249,7 +271,14 @@ impl<T> Settlement<T> {
         }
         if target.open_records == 0 {
             let outcome = target.unpublished.take().unwrap_or(Outcome::Published);
+            if target.target.letter_topic().is_some() {
+                count(&target.target, &outcome);
+                return self.close_letter(record.signal);
+            }
             tell(target, signal.ledger.as_deref(), &outcome);
+            if let Outcome::Failed(error) = outcome {
+                self.bury(record.signal, record.target, Some(record.order), &error);
+            }
             self.close_one(record.signal);
         }
     }
@@ -262,6 +291,9 @@ impl<T> Settlement<T> {
         if let Some(ledger) = &mut entry.ledger {
             ledger.ended(&ended.target, outcome);
         }
+        if let Outcome::Failed(error) = outcome {
+            self.bury(signal, target, None, error);
+        }
         self.close_one(signal);
     }
 
@@ -273,10 +305,21 @@ impl<T> Settlement<T> {
     fn close_one(&mut self, key: SignalKey) {
         let Some(signal) = self.signals.get_mut(key) else { return };
         signal.open -= 1;
-        if signal.open == 0
+        if signal.open > 0 {
+            return;
+        }
+        // Whoever waits is told without waiting for dead letters.
+        let ledger = signal.ledger.take();
+        self.acknowledge(ledger);
+        self.settle_signal(key);
+    }
+
+    /// Settles the ticket of a signal unless something of it is on its way.
+    fn settle_signal(&mut self, key: SignalKey) {
+        if self.signals.get(key).is_some_and(|signal| signal.open == 0 && signal.open_letters == 0)
             && let Some(signal) = self.signals.try_remove(key)
         {
-            self.settle(signal.ticket, signal.ledger);
+            self.settled.push(signal.ticket);
         }
     }
 
@@ -359,6 +402,10 @@ fn count(target: &CompiledTarget, outcome: &Outcome) {
         Outcome::Published => {}
         Outcome::Dropped(reason) => {
             info!(connection, address, reason = reason.name(), total, "signal dropped: {reason}");
+        }
+        Outcome::Failed(error) if target.letter_topic().is_some() => {
+            let reason = error.kind().name();
+            error!(connection, topic = address, reason, total, %error, "dead letter not written");
         }
         Outcome::Failed(error) => {
             let reason = error.kind().name();

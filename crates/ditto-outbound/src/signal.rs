@@ -11,12 +11,15 @@ use ditto_protocol::{Category, EntityKind, Signal};
 use smallvec::SmallVec;
 
 use crate::asked::{Asked, Shown};
+use crate::dead_letter::Source;
 use crate::mappers::Mapping;
 use crate::target::CompiledTarget;
 
 /// A signal, who may get it, and what has been mapped of it.
 pub struct RoutedSignal {
     signal: Signal,
+    /// Where it comes from, if that is to be kept.
+    source: Option<Arc<Source>>,
     /// Until the directory has told: nobody.
     audience: OnceLock<Audience>,
     /// The current state of its thing, once it was asked for.
@@ -123,10 +126,21 @@ impl RoutedSignal {
     pub(crate) fn new(signal: Signal, audience: Option<Audience>) -> Self {
         Self {
             signal,
+            source: None,
             audience: audience.map(OnceLock::from).unwrap_or_default(),
             thing: OnceLock::new(),
             made: Mutex::default(),
         }
+    }
+
+    /// The same with where it comes from.
+    pub(crate) fn with_source(self, source: Option<Arc<Source>>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Where it comes from, if that is kept.
+    pub(crate) fn source(&self) -> Option<&Arc<Source>> {
+        self.source.as_ref()
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
@@ -233,7 +247,7 @@ impl RoutedSignal {
         let of_directory =
             |audience: &&Audience| matches!(audience, Audience::Policy(..) | Audience::Nobody(_));
         let audience = self.audience().filter(|audience| !of_directory(audience));
-        Arc::new(Self::new(self.signal.clone(), audience.cloned()))
+        Arc::new(Self::new(self.signal.clone(), audience.cloned()).with_source(self.source.clone()))
     }
 
     pub(crate) fn decide(&self, target: &CompiledTarget) -> Decision {

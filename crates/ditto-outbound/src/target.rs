@@ -27,6 +27,8 @@ pub struct CompiledConnection {
     debug_enabled: bool,
     on_hold: OnHold,
     journal: Journal,
+    /// Where the signals go that have failed: one more target, which gets nothing else.
+    dead_letters: Option<Arc<CompiledTarget>>,
     hold: HoldStatus,
 }
 
@@ -67,6 +69,10 @@ pub struct CompiledTarget {
     labels_of_connection: Arc<[Box<str>]>,
     /// Whether it gets everything, with who may read it.
     stamps: bool,
+    /// Where its signals go that have failed.
+    dead_letters: Option<Arc<CompiledTarget>>,
+    /// Set if it is where those go.
+    letter_topic: Option<Topic>,
     counters: TargetCounters,
     journal: Journal,
     /// When a signal with which nothing is wrong was written into the journal last, in milliseconds since 1970.
@@ -111,6 +117,8 @@ pub struct RunOptions {
     pub on_hold: OnHold,
     /// Where it is written what happens to it.
     pub journal: Journal,
+    /// A topic on its cluster for what has failed: as the target saw it, and why it failed.
+    pub dead_letters: Option<String>,
 }
 
 impl CompiledConnection {
@@ -126,9 +134,27 @@ impl CompiledConnection {
         Self::compile_as(connection, &RunOptions::default(), true)
     }
 
+    /// What [`Lane::with_originals`](crate::Lane::with_originals) takes: no target, and a topic for records of the feed as they were.
+    pub fn of_originals(id: &str, topic: &str) -> Arc<Self> {
+        let id: Arc<str> = id.into();
+        let journal = Journal::default();
+        Arc::new(Self {
+            dead_letters: Some(CompiledTarget::of_letters(0, &id, topic, &journal)),
+            id,
+            targets: Vec::new(),
+            debug_enabled: false,
+            on_hold: OnHold::default(),
+            journal,
+            hold: HoldStatus::default(),
+        })
+    }
+
     fn compile_as(connection: &Connection, options: &RunOptions, stamps: bool) -> Arc<Self> {
-        let RunOptions { engines, on_hold, journal } = options;
+        let RunOptions { engines, on_hold, journal, dead_letters } = options;
         let id: Arc<str> = connection.id().as_str().into();
+        let index = connection.targets().len();
+        let of_letters = |topic| CompiledTarget::of_letters(index, &id, topic, journal);
+        let dead_letters = dead_letters.as_deref().map(of_letters);
         let labels: Arc<[Box<str>]> = connection
             .targets()
             .iter()
@@ -141,7 +167,10 @@ impl CompiledConnection {
         let shared = Shared { id: &id, labels: &labels, asked: &asked, mappings: &mappings, stamps, journal };
         let targets = connection.targets().iter().enumerate();
         let targets = targets
-            .map(|(index, target)| Arc::new(CompiledTarget::compile(index, target, &shared)))
+            .map(|(index, target)| {
+                let target = CompiledTarget::compile(index, target, &shared);
+                Arc::new(CompiledTarget { dead_letters: dead_letters.clone(), ..target })
+            })
             .collect();
         Arc::new(Self {
             id,
@@ -149,6 +178,7 @@ impl CompiledConnection {
             debug_enabled: connection.is_debug_enabled(),
             on_hold: *on_hold,
             journal: journal.clone(),
+            dead_letters,
             hold: HoldStatus::default(),
         })
     }
@@ -161,6 +191,16 @@ impl CompiledConnection {
     /// Its targets, in the order of the definition.
     pub fn targets(&self) -> &[Arc<CompiledTarget>] {
         &self.targets
+    }
+
+    /// Where its signals go that have failed, as one more target: what is selected for it is due, what it has published is written.
+    pub fn dead_letters(&self) -> Option<&Arc<CompiledTarget>> {
+        self.dead_letters.as_ref()
+    }
+
+    /// The targets, then where their dead letters go.
+    pub(crate) fn outlets(&self) -> impl Iterator<Item = &Arc<CompiledTarget>> {
+        self.targets.iter().chain(&self.dead_letters)
     }
 
     /// Whether it was compiled to get everything.
@@ -244,11 +284,40 @@ impl CompiledTarget {
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
             labels_of_connection: labels.clone(),
             stamps,
+            dead_letters: None,
+            letter_topic: None,
             counters: TargetCounters::default(),
             journal: journal.clone(),
             written_ms: AtomicI64::new(0),
             hold: HoldStatus::default(),
         }
+    }
+
+    /// A topic for what has failed. No signal is selected for it.
+    fn of_letters(index: usize, connection_id: &Arc<str>, topic: &str, journal: &Journal) -> Arc<Self> {
+        let topic_name = Topic::Fixed(topic.into());
+        Arc::new(Self {
+            index,
+            connection_id: connection_id.clone(),
+            connection_id_bytes: Bytes::copy_from_slice(connection_id.as_bytes()),
+            address_text: topic.into(),
+            address: Address::Fixed(Destination { topic: topic_name.clone(), key: None, partition: None }),
+            topics: Topics::new(&[]),
+            asked: Arc::new(Asked::of([])),
+            context: std::iter::empty::<&str>().collect(),
+            headers: Vec::new(),
+            issued_label: None,
+            labels_of_connection: Arc::default(),
+            stamps: false,
+            dead_letters: None,
+            letter_topic: Some(topic_name),
+            maps_content_type: false,
+            mapping: TargetMapping::Ditto,
+            counters: TargetCounters::default(),
+            journal: journal.clone(),
+            written_ms: AtomicI64::new(0),
+            hold: HoldStatus::default(),
+        })
     }
 
     /// The id of its connection.
@@ -301,6 +370,16 @@ impl CompiledTarget {
 
     pub(crate) fn set_held(&self, held: Option<Held>) {
         self.hold.set(held);
+    }
+
+    /// Where its signals go that have failed.
+    pub(crate) fn dead_letters(&self) -> Option<&Arc<Self>> {
+        self.dead_letters.as_ref()
+    }
+
+    /// The topic, if it is where signals go that have failed.
+    pub(crate) fn letter_topic(&self) -> Option<&Topic> {
+        self.letter_topic.as_ref()
     }
 
     pub(crate) fn index(&self) -> usize {

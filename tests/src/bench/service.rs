@@ -66,6 +66,7 @@ fn run_with(
         policy,
         directory,
         stamp: None,
+        dead_letters: None,
         lanes: LanesConfig::default(),
         producer: ProducerConfig::default(),
         log: LogConfig::default(),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ditto_outbound::OnHold;
 
+use super::FeedConfig;
+use super::dead_letters::LettersTopic;
 use super::section::Section;
 
 /// How connections are served.
@@ -14,12 +16,14 @@ pub struct LanesConfig {
 }
 
 /// How one connection is served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Serving {
     /// Whose position in the feed it has.
     pub lane: LaneKind,
     /// What becomes of its signals while they cannot be published.
     pub on_hold: OnHold,
+    /// Where its signals go that have failed.
+    pub dead_letters: Option<LettersTopic>,
 }
 
 /// Whose position in the feed a connection has.
@@ -35,8 +39,8 @@ pub enum LaneKind {
 impl LanesConfig {
     /// How the connection of that id is served.
     #[must_use]
-    pub fn of(&self, connection_id: &str) -> Serving {
-        self.by_connection.get(connection_id).copied().unwrap_or(self.default)
+    pub fn of(&self, connection_id: &str) -> &Serving {
+        self.by_connection.get(connection_id).unwrap_or(&self.default)
     }
 
     /// Connections that are named here.
@@ -44,19 +48,30 @@ impl LanesConfig {
         self.by_connection.keys().map(String::as_str)
     }
 
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let default = serving(section, Serving::default());
+    pub(super) fn read(section: &mut Section<'_>, feed: Option<&FeedConfig>) -> Self {
+        let default = serving(section, None, feed, &Serving::default());
         let of_connections = section.tables("connection").into_iter().map(|(id, mut section)| {
-            let serving = serving(&mut section, default);
+            let serving = serving(&mut section, Some(&id), feed, &default);
             section.end();
             (id, serving)
         });
-        Self { default, by_connection: of_connections.collect() }
+        let by_connection = of_connections.collect();
+        Self { default, by_connection }
     }
 }
 
-fn serving(section: &mut Section<'_>, default: Serving) -> Serving {
+fn serving(
+    section: &mut Section<'_>,
+    connection_id: Option<&str>,
+    feed: Option<&FeedConfig>,
+    default: &Serving,
+) -> Serving {
     let lane = section.choice("lane", &[("own", LaneKind::Own), ("shared", LaneKind::Shared)]);
     let on_hold = section.choice("on_hold", &[("wait", OnHold::Wait), ("drop", OnHold::Drop)]);
-    Serving { lane: lane.unwrap_or(default.lane), on_hold: on_hold.unwrap_or(default.on_hold) }
+    let dead_letters = LettersTopic::read(section, connection_id, feed);
+    Serving {
+        lane: lane.unwrap_or(default.lane),
+        on_hold: on_hold.unwrap_or(default.on_hold),
+        dead_letters: dead_letters.unwrap_or_else(|| default.dead_letters.clone()),
+    }
 }

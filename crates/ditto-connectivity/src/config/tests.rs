@@ -34,7 +34,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, producer, log
+            c.toml:2: conections is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -52,7 +52,7 @@ colour = true
             c.toml:1: unclosed array, expected `]`
             c.toml:1: connections is missing; name the folder of the connection definitions
             c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-            c.toml:1: x is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, producer, log"#]],
+            c.toml:1: x is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, log"#]],
     );
     check(
         "",
@@ -119,9 +119,11 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                     default: Serving {
                         lane: Own,
                         on_hold: Wait,
+                        dead_letters: None,
                     },
                     by_connection: {},
                 },
+                dead_letters: None,
                 producer: ProducerConfig {
                     partitioning: RoundRobin,
                     compression: None,
@@ -180,9 +182,11 @@ default_read_subjects = ["integ:demo"]
                     default: Serving {
                         lane: Own,
                         on_hold: Wait,
+                        dead_letters: None,
                     },
                     by_connection: {},
                 },
+                dead_letters: None,
                 producer: ProducerConfig {
                     partitioning: RoundRobin,
                     compression: None,
@@ -246,8 +250,52 @@ fn lanes_by_connection() {
     expect![[r#"
         c.toml:6: lanes.lane `mine` is none of own, shared
         c.toml:8: connection.x is a table: write [lanes.connection."x"]
-        c.toml:10: lanes.connection."y".hold is unknown; known here are lane, on_hold"#]]
+        c.toml:10: lanes.connection."y".hold is unknown; known here are lane, on_hold, dead_letters"#]]
     .assert_eq(&ConfigErrors { file: "c.toml".into(), errors: errors.unwrap_err() }.to_string());
+}
+
+#[test]
+fn dead_letters() {
+    let config = |tables: &str| {
+        let text = format!(
+            "connections = \"c\"\n[feed]\nkind = \"kafka\"\nbootstrap_servers = \"feed:9092\"\ntopics = [\"f\"]\nusername = \"u\"\npassword = \"p\"\n{tables}"
+        );
+        Config::parse(&text, Path::new(""), &|_| None)
+    };
+    let good = config(
+        "[lanes]\ndead_letters = \"{{ connection:id | fn:replace(':','.') }}-dead\"\n[lanes.connection.none]\ndead_letters = \"\"\n\
+         [lanes.connection.own]\ndead_letters = \"own-dead\"\n[dead_letters]\ntopic = \"originals\"\n",
+    )
+    .unwrap();
+    let topic =
+        |id: &str| good.lanes.of(id).dead_letters.as_ref().map(|topic| topic.of(id, Some(&good.feed)));
+    assert_eq!(topic("a:b"), Some(Ok("a.b-dead".to_owned())));
+    assert_eq!(topic("none"), None);
+    assert_eq!(topic("own"), Some(Ok("own-dead".to_owned())));
+    let originals = good.dead_letters.unwrap();
+    assert_eq!(
+        (originals.topic.as_str(), originals.cluster.bootstrap_servers),
+        ("originals", vec!["feed:9092".to_owned()])
+    );
+    assert!(originals.cluster.security.sasl.is_some(), "the cluster of the feed, with its login");
+
+    let errors = |tables: &str| {
+        ConfigErrors { file: "c.toml".into(), errors: config(tables).unwrap_err() }.to_string()
+    };
+    expect![[r#"
+        c.toml:9: lanes.dead_letters is the same for all connections, and would show each what others may read; add {{ connection:id }}
+        c.toml:11: lanes.connection."a:b".dead_letters `a:b` is no topic: 1 to 249 of A-Z a-z 0-9 . _ - are allowed; fn:replace takes others away
+        c.toml:13: lanes.connection."x".dead_letters `f` is a topic of the feed: letters would be read as signals
+        c.toml:15: lanes.connection."y".dead_letters invalid placeholder at byte 3: placeholder `thing:id` is not available in acknowledgement labels and group ids; only {{ connection:id }} may stand here
+        c.toml:16: dead_letters.bootstrap_servers is missing; list brokers, or leave login and tls to those of [feed]
+        c.toml:17: dead_letters.topic is a topic of the feed: what is kept would be read again"#]]
+    .assert_eq(&errors(
+        "[lanes]\ndead_letters = \"dead\"\n[lanes.connection.\"a:b\"]\ndead_letters = \"{{ connection:id }}\"\n\
+         [lanes.connection.x]\ndead_letters = \"f\"\n[lanes.connection.y]\ndead_letters = \"{{ thing:id }}\"\n\
+         [dead_letters]\ntopic = \"f\"\nusername = \"u\"\npassword = \"p\"\n",
+    ));
+    expect![[r#"c.toml:8: dead_letters.topic is missing; name the topic"#]]
+        .assert_eq(&errors("[dead_letters]\nbootstrap_servers = \"other:9092\"\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ditto_kafka::{ConsumedRecord, Consumer, ConsumerTicket, Value};
-use ditto_outbound::{Feed, FeedRecord, Payload};
+use ditto_outbound::{Feed, FeedPlace, FeedRecord, Origin, Payload};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// A member of a consumer group as feed. It ends when it is told to stop, and then still commits what settles.
@@ -51,11 +51,23 @@ impl Feed for KafkaFeed {
     }
 }
 
-fn record(record: ConsumedRecord) -> FeedRecord<ConsumerTicket> {
-    let payload = match record.value {
+/// The value of a record as that of a feed.
+pub(crate) fn payload(value: Value) -> Payload {
+    match value {
         Value::Bytes(text) => Payload::Text(text),
         Value::Null => Payload::Empty,
         Value::Oversized(bytes) => Payload::Oversized(bytes),
-    };
-    FeedRecord { payload, headers: record.headers, timestamp_ms: record.timestamp_ms, ticket: record.ticket }
+    }
+}
+
+fn record(record: ConsumedRecord) -> FeedRecord<ConsumerTicket> {
+    let ConsumedRecord { topic, partition, offset, .. } = record;
+    let place = FeedPlace { topic, partition, offset };
+    FeedRecord {
+        payload: payload(record.value),
+        headers: record.headers,
+        timestamp_ms: record.timestamp_ms,
+        ticket: record.ticket,
+        origin: Origin { key: record.key, place: Some(place), redriven: None },
+    }
 }

@@ -9,7 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use ditto_json::{JsonKind, RawObject, decode_string};
-use ditto_outbound::{Feed, FeedRecord, Payload};
+use ditto_outbound::{Feed, FeedRecord, Origin, Payload};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -118,7 +118,7 @@ pub(crate) fn record(line: Line, max_bytes: usize) -> FeedRecord<()> {
         Payload::Text(text) if text.is_empty() => Payload::Empty,
         other => other,
     };
-    FeedRecord { payload, headers, timestamp_ms: None, ticket: () }
+    FeedRecord { payload, headers, timestamp_ms: None, ticket: (), origin: Origin::default() }
 }
 
 type RecordHeaders = Vec<(Bytes, Bytes)>;

@@ -51,7 +51,7 @@ impl Destination {
         }))
     }
 
-    pub(super) fn seek_to(self) -> SeekTo {
+    pub(crate) fn seek_to(self) -> SeekTo {
         self.0
     }
 }

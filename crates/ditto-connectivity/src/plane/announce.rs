@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use ditto_outbound::{
-    CompiledConnection, Feed, FeedPolicy, FeedRecord, Intake, Lane, NoAcknowledgements, Payload,
+    CompiledConnection, Feed, FeedPolicy, FeedRecord, Intake, Lane, NoAcknowledgements, Origin, Payload,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -77,6 +77,7 @@ impl Feed for Once {
             headers: Vec::new(),
             timestamp_ms: None,
             ticket: (),
+            origin: Origin::default(),
         };
         Poll::Ready(self.0.take().map(|text| vec![record(text)]))
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{CLOSING, DataPlane, Served, locked, tell_of_end, tell_of_start};
+use super::{CLOSING, DataPlane, Originals, Served, locked, tell_of_end, tell_of_start};
 use crate::app::AppError;
 use crate::config::{FeedConfig, KafkaFeedConfig};
 use crate::feed::{KafkaFeed, NdjsonFeed};
@@ -31,6 +31,7 @@ pub(crate) struct LaneTask {
     group: String,
     state: Mutex<State>,
     stop: CancellationToken,
+    originals: Option<Arc<Originals>>,
     task: tokio::sync::Mutex<Option<JoinHandle<Result<(), AppError>>>>,
 }
 
@@ -81,6 +82,7 @@ impl LaneTask {
             group,
             state: Mutex::new(state),
             stop: plane.0.stop.child_token(),
+            originals: Originals::of(plane),
             task: tokio::sync::Mutex::default(),
         });
         let supervising = tokio::spawn(Arc::clone(&task).supervise(plane.clone()));
@@ -173,6 +175,7 @@ impl LaneTask {
         }
         let leaves = self.leaves(plane, state)?;
         let lane = self.lane(plane, feed, leaves, lines.acknowledgements);
+        let lane = self.keep_originals(plane, lane)?;
         state.counters = lane.counters();
         state.control = Some(lane.control());
         spawn(drain(lane, self.stop.clone(), Self::grace(plane), end))
@@ -197,6 +200,7 @@ impl LaneTask {
         let consumer = Consumer::start(&settings).map_err(|error| AppError::Client(name.clone(), error))?;
         state.monitor = Some(consumer.monitor());
         let lane = self.lane(plane, KafkaFeed::new(consumer, self.stop.clone()), leaves, plane.sink());
+        let lane = self.keep_originals(plane, lane)?;
         state.counters = lane.counters();
         state.control = Some(lane.control());
         let grace = Self::grace(plane);
@@ -217,13 +221,11 @@ impl LaneTask {
         for served in &state.served {
             match served.leaf(plane.pool()) {
                 Ok(leaf) => leaves.push((served.compiled().clone(), leaf)),
-                Err(error) => last = Some((served, error)),
+                Err(error) => last = Some(error),
             }
         }
         match last {
-            Some((served, error)) if leaves.is_empty() => {
-                Err(AppError::Client(format!("connection `{}`", served.id()), error))
-            }
+            Some(error) if leaves.is_empty() => Err(error),
             _ => Ok(leaves),
         }
     }
@@ -240,6 +242,24 @@ impl LaneTask {
             Some(directory) => lane.with_directory(Box::new(directory.lane())),
             None => lane,
         }
+    }
+
+    /// Has a lane keep records of the feed that are no signals or have failed, if the configuration says where.
+    fn keep_originals<F: Feed>(
+        &self,
+        plane: &DataPlane,
+        lane: Lane<F, KafkaLeaf>,
+    ) -> Result<Lane<F, KafkaLeaf>, AppError> {
+        let Some(originals) = &self.originals else { return Ok(lane) };
+        let (compiled, leaf) = originals
+            .leaf(plane.pool())
+            .map_err(|error| AppError::Client("the dead letters".to_owned(), error))?;
+        Ok(lane.with_originals(compiled, leaf))
+    }
+
+    /// What keeps records of the feed as they were, if anything does.
+    pub(crate) fn originals(&self) -> Option<&Arc<Originals>> {
+        self.originals.as_ref()
     }
 
     /// How long its end may take: with the service, all that there is; by itself, as a connection that closes.

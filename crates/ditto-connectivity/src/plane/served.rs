@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ditto_connection::Connection;
-use ditto_kafka::{ClientError, Fingerprint, ProducerPool, ProducerSettings};
+use ditto_kafka::{Fingerprint, ProducerPool, ProducerSettings};
 use ditto_outbound::CompiledConnection;
 use ditto_protocol::TargetTopic;
 
 use super::locked;
+use crate::app::AppError;
 use crate::publish::KafkaLeaf;
 use crate::registry::Failure;
 
@@ -21,6 +22,8 @@ pub(crate) struct Served {
     compiled: Arc<CompiledConnection>,
     settings: ProducerSettings,
     client: Fingerprint,
+    /// Why the service cannot run it, whatever its client does.
+    refusal: Option<Failure>,
     /// Why its client cannot be made, and since when.
     failure: Mutex<Option<(Instant, Failure)>>,
     /// Somebody asks its cluster just now.
@@ -34,6 +37,7 @@ impl Served {
         connection: Arc<Connection>,
         compiled: Arc<CompiledConnection>,
         settings: ProducerSettings,
+        refusal: Option<Failure>,
     ) -> Self {
         Self {
             announces: AtomicBool::new(listens(&connection)),
@@ -41,7 +45,8 @@ impl Served {
             compiled,
             client: settings.fingerprint(),
             settings,
-            failure: Mutex::default(),
+            failure: Mutex::new(refusal.clone().map(|failure| (Instant::now(), failure))),
+            refusal,
             is_probed: AtomicBool::new(false),
         }
     }
@@ -88,19 +93,24 @@ impl Served {
     }
 
     /// What publishes for it.
-    pub(super) fn leaf(&self, pool: &ProducerPool) -> Result<KafkaLeaf, ClientError> {
+    pub(super) fn leaf(&self, pool: &ProducerPool) -> Result<KafkaLeaf, AppError> {
+        if let Some(Failure { reason, .. }) = &self.refusal {
+            tracing::error!(connection = self.id(), "connection not started: {reason}");
+            return Err(AppError::NoConnection(format!("connection `{}`: {reason}", self.id())));
+        }
         let leaf = KafkaLeaf::new(pool, self.settings.clone());
         *locked(&self.failure) = leaf.as_ref().err().map(|error| {
             let reason = format!("its client cannot be made: {error}");
             tracing::error!(connection = self.id(), "{reason}");
             (Instant::now(), Failure { reason, is_misconfigured: true })
         });
-        leaf
+        leaf.map_err(|error| AppError::Client(format!("connection `{}`", self.id()), error))
     }
 
     /// Whether it failed, and is to be tried again.
     pub(super) fn is_to_mend(&self, after: Duration) -> bool {
-        locked(&self.failure).as_ref().is_some_and(|(since, _)| since.elapsed() >= after)
+        self.refusal.is_none()
+            && locked(&self.failure).as_ref().is_some_and(|(since, _)| since.elapsed() >= after)
     }
 
     /// Whether it is to be said that it works: once.

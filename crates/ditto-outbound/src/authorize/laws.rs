@@ -156,11 +156,15 @@ fn connection(context: &[&str], topic: &str) -> Arc<CompiledConnection> {
 }
 
 fn definition(context: &[&str], topic: &str) -> Connection {
+    definition_to("out/{{ thing-json:attributes/a | fn:default('none') }}", context, topic)
+}
+
+fn definition_to(address: &str, context: &[&str], topic: &str) -> Connection {
     let definition = json!({
         "id": "c", "name": "c", "connectionType": "kafka", "connectionStatus": "open", "uri": "tcp://localhost:9092",
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": [{
-            "address": "out/{{ thing-json:attributes/a | fn:default('none') }}", "topics": [topic],
+            "address": address, "topics": [topic],
             "authorizationContext": context,
             "headerMapping": {"p": "{{ thing-json:features/f/properties/p }}", "f": "{{ feature:id }}"},
         }],
@@ -303,6 +307,31 @@ proptest! {
         let restricted = connection(&reader.context, &topic);
         let got = published(restricted, &event, &thing, Some(reader.enforcer()));
         prop_assert_eq!(got, expected);
+    }
+
+    /// A dead letter shows what the target's record shows, but for extra fields: nothing that is hidden, whatever has failed.
+    #[test]
+    fn a_letter_shows_what_the_record_would(
+        reader in readers(),
+        event in events(),
+        topic in topics(),
+        leaves in subsequence(LEAVES.to_vec(), 1..=LEAVES.len()),
+    ) {
+        let thing = value_at("/", &leaves, LEAVES.len()).unwrap();
+        let payload = |record: Option<Value>| record.map(|record| record["payload"].clone());
+        let mut expected = payload(published(
+            connection(&reader.context, &topic), &event, &thing, Some(reader.enforcer()),
+        ));
+        for payload in expected.iter_mut() {
+            payload.as_object_mut().unwrap().remove("extra");
+        }
+        let unresolved = definition_to("out/{{ header:none }}", &reader.context, &topic);
+        let buried = CompiledConnection::compile(
+            &unresolved,
+            &RunOptions { dead_letters: Some("dead".to_owned()), ..RunOptions::default() },
+        );
+        let letter = published(buried, &event, &thing, Some(reader.enforcer()));
+        prop_assert_eq!(payload(letter), expected);
     }
 
     /// A feed that was stamped needs no policies: what they said then goes with each signal.

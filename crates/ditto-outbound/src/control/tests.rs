@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::acknowledge::NoAcknowledgements;
-use crate::feed::{Feed, FeedRecord, Payload};
+use crate::feed::{Feed, FeedRecord, Origin, Payload};
 use crate::intake::{FeedPolicy, Intake, InternalHeaders};
 use crate::lane::Lane;
 use crate::leaf::Delivered;
@@ -26,7 +26,13 @@ impl Feed for Fed {
         self.records.poll_recv(cx).map(|text| {
             let payload = Payload::Text(text?.into());
             self.next += 1;
-            Some(vec![FeedRecord { payload, headers: Vec::new(), timestamp_ms: None, ticket: self.next }])
+            Some(vec![FeedRecord {
+                payload,
+                headers: Vec::new(),
+                timestamp_ms: None,
+                ticket: self.next,
+                origin: Origin::default(),
+            }])
         })
     }
 

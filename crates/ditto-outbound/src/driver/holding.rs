@@ -454,14 +454,18 @@ impl<L: Leaf> Driver<L> {
     fn address(&self, scope: Scope) -> Option<&str> {
         match scope {
             Scope::Connection => None,
-            Scope::Target(place) => self.connection.targets().get(place).map(|target| target.address_text()),
+            Scope::Target(place) => self.outlet(place).map(|target| target.address_text()),
         }
+    }
+
+    fn outlet(&self, place: usize) -> Option<&Arc<CompiledTarget>> {
+        self.connection.outlets().nth(place)
     }
 
     fn held(&self, scope: Scope) -> Option<Held> {
         match scope {
             Scope::Connection => self.connection.held(),
-            Scope::Target(place) => self.connection.targets().get(place).and_then(|target| target.held()),
+            Scope::Target(place) => self.outlet(place).and_then(|target| target.held()),
         }
     }
 
@@ -469,7 +473,7 @@ impl<L: Leaf> Driver<L> {
         match scope {
             Scope::Connection => self.connection.set_held(held),
             Scope::Target(place) => {
-                if let Some(target) = self.connection.targets().get(place) {
+                if let Some(target) = self.outlet(place) {
                     target.set_held(held);
                 }
             }

@@ -17,6 +17,7 @@ impl<L: Leaf> Driver<L> {
         self.deliver.take_back();
         let mut left: Vec<Parked> = self.waiting.drain(..).map(Parked::Mapped).collect();
         left.extend(std::mem::take(&mut self.again).into_values());
+        self.hand_letters_on(heir.as_deref_mut(), settlement);
         self.open(Scope::Connection);
         for place in 0..self.targets.len() {
             self.open(Scope::Target(place));
@@ -26,6 +27,8 @@ impl<L: Leaf> Driver<L> {
         for parked in left {
             leave(parked, heir.as_deref_mut(), settlement);
         }
+        // A signal of several records may have failed before.
+        self.pass_letters(heir, settlement);
     }
 
     /// Settles what has completed after [`Self::give_up`]; what was not published goes the same way.
@@ -55,18 +58,21 @@ impl<L: Leaf> Driver<L> {
                 None => settlement.complete(token, Err(error)),
             }
         }
+        self.pass_letters(heir, settlement);
         true
     }
 }
 
 /// Hands a record on to the driver that comes after, or drops it.
-fn leave<L: Leaf, T>(parked: Parked, heir: Option<&mut Driver<L>>, settlement: &mut Settlement<T>) {
+fn leave<L: Leaf, T>(mut parked: Parked, heir: Option<&mut Driver<L>>, settlement: &mut Settlement<T>) {
     let token = parked.token();
     let Some((order, target)) = settlement.record(token) else { return };
+    let heir = heir.filter(|heir| match (&mut parked, target.letter_topic()) {
+        (Parked::Destined(letter), Some(_)) => heir.readdress(letter),
+        _ => heir.place_of_address(target).is_some(),
+    });
     match heir {
-        Some(heir) if heir.place_of_address(target).is_some() => {
-            heir.again.insert(order, parked);
-        }
-        _ => settlement.drop_record(token, DropReason::Closed),
+        Some(heir) => drop(heir.again.insert(order, parked)),
+        None => settlement.drop_record(token, DropReason::Closed),
     }
 }

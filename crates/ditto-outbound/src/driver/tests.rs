@@ -1,4 +1,5 @@
 mod combined;
+mod dead;
 mod mapped;
 
 use std::collections::HashMap;
@@ -23,6 +24,10 @@ use crate::target::RunOptions;
 const ANY: Refusal = Refusal { retriable: true };
 
 fn compile(addresses: &[&str], on_hold: OnHold) -> Arc<CompiledConnection> {
+    CompiledConnection::compile(&define(addresses), &RunOptions { on_hold, ..RunOptions::default() })
+}
+
+fn define(addresses: &[&str]) -> Connection {
     let target = |address: &&str| {
         json!({
             "address": address, "topics": ["_/_/things/twin/events", "_/_/things/live/messages"],
@@ -34,10 +39,7 @@ fn compile(addresses: &[&str], on_hold: OnHold) -> Arc<CompiledConnection> {
         "specificConfig": {"bootstrapServers": "localhost:9092"},
         "targets": addresses.iter().map(target).collect::<Vec<_>>()
     });
-    CompiledConnection::compile(
-        &Connection::from_json(&definition.to_string()).unwrap(),
-        &RunOptions { on_hold, ..RunOptions::default() },
-    )
+    Connection::from_json(&definition.to_string()).unwrap()
 }
 
 fn event(thing: usize, revision: u64, headers: &Value) -> String {

@@ -1,7 +1,7 @@
 //! A connection and its targets on hold at the same time.
 
 use super::*;
-use crate::feed::{Feed, FeedRecord, Payload};
+use crate::feed::{Feed, FeedRecord, Origin, Payload};
 
 /// Answers by topic, revision, and how often that record was tried.
 fn scripted(script: fn(&str, u64, u32) -> Option<DeliverErrorKind>) -> RecordingLeaf {
@@ -42,7 +42,13 @@ impl Feed for Slow {
         self.sleep = None;
         Poll::Ready(self.texts.pop_front().map(|text| {
             let payload = Payload::Text(text.into());
-            vec![FeedRecord { payload, headers: Vec::new(), timestamp_ms: Some(now_ms()), ticket: () }]
+            vec![FeedRecord {
+                payload,
+                headers: Vec::new(),
+                timestamp_ms: Some(now_ms()),
+                ticket: (),
+                origin: Origin::default(),
+            }]
         }))
     }
 
