@@ -4,6 +4,5 @@
 
 mod pipeline {
     mod corpus;
-    mod outbound;
     mod replay;
 }

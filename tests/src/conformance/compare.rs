@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// What a file's schema says beyond "equal".
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Rules {
     /// Members that are informative at the top level of an expectation.
     pub informative: &'static [&'static str],
@@ -133,7 +133,7 @@ fn errors(at: &str, expected: &Map<String, Value>, answer: &Map<String, Value>, 
 /// Errors of mappers and of definitions stand there without a wrapping.
 fn is_error_form(at: &str, expected: &Map<String, Value>) -> bool {
     let is_place = |name: &str| at.ends_with(name);
-    is_place("/configError")
+    ["/configError", "/validationError", "/refused", "/notServed"].into_iter().any(is_place)
         || is_place("/mapperThrows")
         || at.contains("/outcomes/") && expected.get("outcome") == Some(&Value::from("error"))
 }

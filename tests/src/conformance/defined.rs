@@ -162,6 +162,11 @@ impl<'t> Topic<'t> {
         self.known().any(|(_, value)| value.contains(['&', '%', '+']))
     }
 
+    /// The value of its parameter `namespaces`.
+    pub(super) fn namespaces(&self) -> Option<&str> {
+        self.parameters.get("namespaces")?.as_str().filter(|it| !it.is_empty())
+    }
+
     fn encoded(&self) -> String {
         let encode = |value: &str| value.replace('%', "%25").replace('&', "%26").replace('+', "%2B");
         let items: Vec<_> = self.known().map(|(name, value)| format!("{name}={}", encode(value))).collect();

@@ -2,6 +2,7 @@
 
 mod asked;
 mod mapped;
+mod published;
 mod readable;
 mod said;
 mod scripted;
@@ -26,7 +27,7 @@ pub struct Differences {
 #[derive(Debug, Clone, Copy)]
 struct Class {
     id: &'static str,
-    file: &'static str,
+    files: &'static [&'static str],
     /// The answer of the reference only tells whether it could read and write the message.
     applies: fn(&Said, &Value) -> bool,
     /// Turns the answer of the reference into ours.
@@ -34,10 +35,10 @@ struct Class {
 }
 
 /// In the order in which they are applied: a row may be of several.
-const CLASSES: [Class; 22] = [
+const CLASSES: [Class; 21] = [
     Class {
         id: "live-acknowledgement-stays-live",
-        file: "protocol",
+        files: &["protocol"],
         applies: |said, expected| {
             matches!(said.topic().as_slice(), [_, _, "things", "live", "acks", ..])
                 // The reference follows the header.
@@ -55,7 +56,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "policy-resource-keeps-its-type",
-        file: "protocol",
+        files: &["protocol"],
         applies: |said, expected| without_type(said).is_some() && error_code(expected).is_none(),
         change: |said, expected| {
             let theirs = without_type(said).unwrap_or_default().replace('~', "~0");
@@ -69,7 +70,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "tilde-is-not-escaped-again",
-        file: "protocol",
+        files: &["protocol"],
         applies: |said, expected| {
             said.canonical_path().contains('~')
                 && match error_code(expected) {
@@ -97,7 +98,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "what-is-read-can-be-written",
-        file: "protocol",
+        files: &["protocol"],
         applies: |said, expected| {
             let is_unwritten = match said.topic().as_slice() {
                 [_, _, "policies", "streaming", action, ..] => {
@@ -120,7 +121,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "enrichment-decides",
-        file: "rql",
+        files: &["rql"],
         applies: |said, _| said.asked().is_some_and(|it| it.is_brought() && !it.is_seen_to_be_brought()),
         change: |_, expected| {
             expected["candidate"] = true.into();
@@ -131,13 +132,13 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "definition-events-are-filtered",
-        file: "rql",
+        files: &["rql"],
         applies: |said, _| said.definition_matches() == Some(true),
         change: |_, expected| expected["candidate"] = true.into(),
     },
     Class {
         id: "in-takes-null",
-        file: "rql",
+        files: &["rql"],
         applies: |said, expected| {
             error_code(expected) == Some("java:NullPointerException")
                 && said.asked().is_some_and(Asked::ends_with_null)
@@ -147,7 +148,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "expired-subjects-have-no-effect",
-        file: "policies",
+        files: &["policies"],
         applies: |said, expected| {
             error_code(expected).is_none() && said.readable().is_some_and(|it| it.has_expired())
         },
@@ -159,7 +160,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "readers-get-what-they-may-read",
-        file: "policies",
+        files: &["policies"],
         applies: |said, _| {
             said.readable().is_some_and(|it| it.value().is_some_and(|ours| ours != it.of_reference().0))
         },
@@ -171,7 +172,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "extra-is-always-cut",
-        file: "policies",
+        files: &["policies"],
         applies: |said, _| {
             said.readable().is_some_and(|it| it.extra().is_some() && it.extra() != it.of_reference().1)
         },
@@ -179,7 +180,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "negative-partition-is-refused",
-        file: "placeholders",
+        files: &["placeholders"],
         applies: |said, _| said.has_negative_partition(),
         change: |_, expected| {
             *expected = json!({ "error": { "code": INVALID_CONFIGURATION, "status": 400 } })
@@ -187,7 +188,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "negative-partition-gives-no-record",
-        file: "kafka-addresses",
+        files: &["kafka-addresses"],
         applies: |said, _| said.has_negative_partition(),
         change: |said, expected| {
             let resolved = expected["run_time"]["resolved"].take();
@@ -201,7 +202,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "half-credentials-are-refused",
-        file: "connections",
+        files: &["connections"],
         applies: |said, expected| {
             expected["ok"] == true && said.defined().is_some_and(|it| it.has_half_credentials())
         },
@@ -211,7 +212,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "port-above-65535-is-refused",
-        file: "connections",
+        files: &["connections"],
         applies: |said, expected| {
             expected["ok"] == true && said.defined().is_some_and(|it| it.has_port_above())
         },
@@ -221,7 +222,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "brokers-are-what-is-meant",
-        file: "connections",
+        files: &["connections"],
         applies: |said, expected| match said.defined().and_then(|it| it.brokers()) {
             Some((false, true)) => expected["error"] == INVALID_CONFIGURATION,
             Some((true, false)) => expected["ok"] == true,
@@ -237,7 +238,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "topics-read-back",
-        file: "connections",
+        files: &["connections"],
         applies: |said, expected| {
             (expected["ok"] == true || expected["error"] == "rql.expression.invalid")
                 && said.defined().is_some_and(|it| it.has_topic_to_encode())
@@ -246,19 +247,17 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "mapped-tilde-is-not-escaped-again",
-        file: "mapping",
+        files: &["mapping", "mapping-other"],
         applies: |said, _| said.mapped().is_some_and(|it| it.has_tilde()),
-        change: keep_tildes,
-    },
-    Class {
-        id: "mapped-tilde-is-not-escaped-again",
-        file: "mapping-other",
-        applies: |said, _| said.mapped().is_some_and(|it| it.has_tilde()),
-        change: keep_tildes,
+        change: |said, expected| {
+            if let Some(mapped) = said.mapped() {
+                mapped.keep_tildes(expected);
+            }
+        },
     },
     Class {
         id: "scripts-may-say-more",
-        file: "mapping-js",
+        files: &["mapping-js"],
         applies: |said, expected| {
             let is_refused = expected.get("configError").is_some()
                 || expected["results"][0]["outcomes"][0]["outcome"] == "error";
@@ -272,7 +271,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "header-values-are-no-json",
-        file: "mapping-other",
+        files: &["mapping-other"],
         applies: |said, _| said.mapped().is_some_and(|it| it.has_injection()),
         change: |said, expected| {
             if let Some(mapped) = said.mapped() {
@@ -282,7 +281,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "command-headers-are-of-their-message",
-        file: "mapping-other",
+        files: &["mapping-other"],
         applies: |said, _| said.mapped().is_some_and(|it| it.has_memory()),
         change: |said, expected| {
             if let Some(mapped) = said.mapped() {
@@ -292,7 +291,7 @@ const CLASSES: [Class; 22] = [
     },
     Class {
         id: "what-lasts-does-not-end-in-the-past",
-        file: "mapping-other",
+        files: &["mapping-other"],
         applies: |said, _| said.mapped().is_some_and(|it| it.has_endless()),
         change: |said, expected| {
             if let Some(mapped) = said.mapped() {
@@ -302,13 +301,11 @@ const CLASSES: [Class; 22] = [
     },
 ];
 
-const INVALID_URI: &str = "connectivity:connection.uri.invalid";
-
-fn keep_tildes(said: &Said, expected: &mut Value) {
-    if let Some(mapped) = said.mapped() {
-        mapped.keep_tildes(expected);
-    }
+fn classes() -> impl Iterator<Item = &'static Class> {
+    CLASSES.iter().chain(&published::CLASSES)
 }
+
+const INVALID_URI: &str = "connectivity:connection.uri.invalid";
 
 const INVALID_CONFIGURATION: &str = "connectivity:connection.configuration.invalid";
 
@@ -369,7 +366,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Entry {
     id: String,
-    file: String,
+    files: Vec<String>,
     adr: String,
     why: String,
 }
@@ -387,14 +384,14 @@ impl Differences {
         for entry in &file.class {
             anyhow::ensure!(!entry.why.is_empty(), "class {} does not say why", entry.id);
             anyhow::ensure!(root.join(&entry.adr).is_file(), "class {}: there is no {}", entry.id, entry.adr);
-            let known = CLASSES.iter().any(|class| class.id == entry.id && class.file == entry.file);
-            anyhow::ensure!(known, "class {} of file {} has no predicate", entry.id, entry.file);
+            let known = classes().any(|class| class.id == entry.id && class.files == entry.files);
+            anyhow::ensure!(known, "class {} of the files {:?} has no predicate", entry.id, entry.files);
         }
-        for class in &CLASSES {
+        for class in classes() {
             let explained = file.class.iter().any(|entry| entry.id == class.id);
             anyhow::ensure!(explained, "class {} is not explained in {}", class.id, path.display());
         }
-        Ok(Self { classes: CLASSES.to_vec() })
+        Ok(Self { classes: classes().copied().collect() })
     }
 
     /// What we answer to a row instead of the reference, if the row is of any class.
@@ -402,8 +399,8 @@ impl Differences {
         let said = Said::of(row);
         let theirs = row.get("expect")?;
         let mut ours = None;
-        for class in self.classes.iter().filter(|class| class.file == file && (class.applies)(&said, theirs))
-        {
+        let is_of = |class: &&Class| class.files.contains(&file) && (class.applies)(&said, theirs);
+        for class in self.classes.iter().filter(is_of) {
             (class.change)(&said, ours.get_or_insert_with(|| theirs.clone()));
         }
         ours

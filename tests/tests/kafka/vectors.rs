@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use bytes::Bytes;
 use ditto_connection::{Connection, Draft};
 use ditto_connectivity::{KafkaLeaf, read_definition, run_options};
 use ditto_kafka::{ClusterSettings, ProducerPool, ProducerSettings};
@@ -13,11 +12,11 @@ use ditto_outbound::{
 use ditto_tests::broker::Broker;
 use ditto_tests::conformance::load;
 use ditto_tests::service::vectors;
-use ditto_tests::things::enrichment;
+use ditto_tests::things::{enrichment, fed, signals};
 use ditto_tests::topics::Consumed;
 use serde_json::{Value, json};
 
-/// Rows that pipeline/outbound.rs finds equal to the reference and that publish something.
+/// Rows that the conformance runner finds equal to the reference and that publish something.
 fn rows() -> anyhow::Result<Vec<(String, Connection, Value)>> {
     let mut rows = Vec::new();
     for file in ["headers", "outbound"] {
@@ -72,22 +71,12 @@ async fn plain_targets_write_what_the_reference_writes() -> anyhow::Result<()> {
             ProducerSettings::new(ClusterSettings::plaintext([&broker.listeners.plaintext]), "vectors");
         let leaf = KafkaLeaf::new(&pool, settings)?;
         let compiled = CompiledConnection::compile(connection, &run_options());
-        let signals = row["given"]["signals"]
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![row["given"]["signal"].clone()]);
-        let count = signals.len();
-        let feed = VecFeed::of_records(signals.into_iter().map(|signal| {
-            let internal = signal["internalHeaders"].as_object().cloned().unwrap_or_default();
-            let headers = internal.into_iter().map(|(name, value)| {
-                (Bytes::from(name), Bytes::from(value.as_str().unwrap_or_default().to_owned()))
-            });
-            (Bytes::from(signal["ditto"].to_string()), headers.collect())
-        }));
+        let signals = signals(&row["given"]);
+        let feed = VecFeed::of_records(signals.iter().map(fed));
         let policy = FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() };
         let lane = Lane::new(feed, Intake::new(policy), vec![(compiled, leaf)], Box::new(NoAcknowledgements))
             .with_directory(Box::new(enrichment(&row["given"])));
-        assert_eq!(lane.run().await.settled.len(), count, "{id}");
+        assert_eq!(lane.run().await.settled.len(), signals.len(), "{id}");
     }
     for (topic, mut expected) in expected {
         let records = tokio::task::spawn_blocking({

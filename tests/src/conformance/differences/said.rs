@@ -7,6 +7,7 @@ use super::mapped::Mapped;
 use super::readable::Readable;
 use super::scripted::Scripted;
 use crate::conformance::defined::Defined;
+use crate::conformance::published::Published;
 
 /// A message, its topic and its path taken apart by the rule of protocol.md §1; or the address of a target.
 #[derive(Debug, Default)]
@@ -57,6 +58,11 @@ impl Said {
     /// What comes to the row's mapper, if it is about one.
     pub(super) fn mapped(&self) -> Option<Mapped<'_>> {
         Mapped::of(&self.row)
+    }
+
+    /// What the row publishes, if it is a whole connection.
+    pub(super) fn published(&self) -> Option<Published<'_>> {
+        Published::of(&self.row)
     }
 
     /// The row's script, if it is about one.

@@ -4,6 +4,7 @@ mod connections;
 mod entity_ids;
 mod kafka_addresses;
 mod mapping;
+mod outbound;
 mod placeholders;
 mod policies;
 mod protocol;
@@ -48,7 +49,7 @@ const fn driver(
     Driver { file, rules: Rules { informative }, run, settle: None }
 }
 
-pub(super) const DRIVERS: [Driver; 12] = [
+pub(super) const DRIVERS: [Driver; 15] = [
     driver("protocol", &["class"], protocol::run),
     driver("topicpath", &[], topicpath::run),
     driver("entity-ids", &[], entity_ids::run),
@@ -61,7 +62,15 @@ pub(super) const DRIVERS: [Driver; 12] = [
     driver("mapping", &[], mapping::run),
     driver("mapping-js", &[], mapping::run),
     driver("mapping-other", &[], mapping::run),
+    published("headers"),
+    published("outbound"),
+    published("acks"),
 ];
+
+/// A driver of rows that are whole connections.
+const fn published(file: &'static str) -> Driver {
+    Driver { settle: Some(outbound::settle), ..driver(file, &["logs", "connectionFailures"], outbound::run) }
+}
 
 fn error(error: &ProtocolError) -> Value {
     json!({ "error": { "code": error.code().name(), "status": error.status() } })
