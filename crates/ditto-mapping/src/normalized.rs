@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use ditto_json::{FieldSelector, JsonPointer, merge_objects};
+use ditto_json::{FieldSelector, JsonPointer, merge_patch};
 use ditto_protocol::{Action, Category, Group, Segments, Signal, attribute_pointer};
 use serde_json::{Map, Value};
 
@@ -169,8 +169,11 @@ impl Normalized {
         }
         let extra = written.swap_remove("extra");
         put("_context", Some(context(written, value)));
-        if let Some(extra) = extra {
-            merge_objects(&mut thing, &extra);
+        // The event is a merge patch of what it was enriched with, so that its nulls take away.
+        if let Some(mut extra) = extra {
+            merge_patch(&mut extra, &thing)
+                .map_err(|error| MappingError::failed(error.to_string(), "correct the regular expression"))?;
+            thing = extra;
         }
         if let Some(fields) = &self.fields {
             thing = fields.select(&thing);
@@ -347,7 +350,21 @@ mod tests {
             "live/events/created",
             event,
             expect![[r#"
-            content-type=application/json {"thingId":"a:b","features":{"f":{"properties":{"p":{"x":1.5,"y":2}}},"g":{}},"_revision":3,"_context":{"topic":"a/b/things/live/events/created","path":"/features/f/properties/p","value":{"x":1.5},"headers":{"x-own":"[\"a\",1]","timeout":"5","response-required":"false","entity-revision":"3","channel":"live","content-type":"application/json"}}}
+            content-type=application/json {"features":{"f":{"properties":{"p":{"x":1.5,"y":2}}},"g":{}},"_revision":3,"thingId":"a:b","_context":{"topic":"a/b/things/live/events/created","path":"/features/f/properties/p","value":{"x":1.5},"headers":{"x-own":"[\"a\",1]","timeout":"5","response-required":"false","entity-revision":"3","channel":"live","content-type":"application/json"}}}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn nulls_of_an_enriched_event_take_away() {
+        let event = json!({ "path": "/attributes", "value": { "a": null, "o": { "z": null }, "l": [null] },
+            "extra": { "attributes": { "a": 1, "b": 2 } } });
+        check(
+            json!({}),
+            "twin/events/modified",
+            event,
+            expect![[r#"
+            content-type=application/json {"attributes":{"b":2,"o":{},"l":[null]},"thingId":"a:b","_revision":3,"_context":{"topic":"a/b/things/twin/events/modified","path":"/attributes","value":{"o":{},"l":[null]},"headers":{"response-required":"false","entity-revision":"3","content-type":"application/json"}}}
         "#]],
         );
     }
