@@ -79,8 +79,23 @@ impl Message {
             Cow::Owned(name) => HeaderName::Mapped(name.into()),
         };
         let headers = headers.map(|(text, value)| (name(text), value.into_bytes()));
-        Self { headers: headers.collect(), payload }
+        let mut headers: Vec<(HeaderName, Bytes)> = headers.collect();
+        // The reference writes a name with capitals in small letters as well (mapping.md §9).
+        for at in 0..headers.len() {
+            let Some((name, value)) = headers.get(at).filter(|(name, _)| has_capitals(name.as_str())) else {
+                continue;
+            };
+            let (small, value) = (name.as_str().to_lowercase(), value.clone());
+            if !headers.iter().any(|(known, _)| known.as_str() == small) {
+                headers.push((HeaderName::Mapped(small.into()), value));
+            }
+        }
+        Self { headers, payload }
     }
+}
+
+fn has_capitals(name: &str) -> bool {
+    name.chars().any(char::is_uppercase)
 }
 
 /// Reads the mappers of a connection.
@@ -114,4 +129,22 @@ fn definition_json(definition: &MappingDefinition) -> Value {
         "incomingConditions": conditions(definition.incoming_conditions()),
         "outgoingConditions": conditions(definition.outgoing_conditions()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_capitals_are_there_in_small_letters_too() {
+        let message = OutgoingMessage::new(Payload::Empty)
+            .with_header("Mixed-Case", "1")
+            .with_header("Content-Type", "2")
+            .with_header("content-type", "3");
+        let headers = Message::new(message).headers;
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), &value[..])).collect();
+        let expected: [(&str, &[u8]); 4] =
+            [("Mixed-Case", b"1"), ("Content-Type", b"2"), ("content-type", b"3"), ("mixed-case", b"1")];
+        assert_eq!(headers, expected);
+    }
 }
