@@ -4,5 +4,6 @@
 
 mod pipeline {
     mod corpus;
+    mod mapped;
     mod replay;
 }

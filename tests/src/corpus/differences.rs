@@ -68,6 +68,20 @@ pub struct Ours {
     pub value: Option<Value>,
     /// The extra fields.
     pub extra: Option<Value>,
+    /// All records instead; of connections with payload mappers, which may make several of a signal.
+    pub records: Option<Vec<OursMapped>>,
+    /// Names of a member and of one within it, which the record has not wherever Ditto's has it.
+    pub without: Option<(String, String)>,
+}
+
+/// A record of ours that a mapper has made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OursMapped {
+    /// All record headers.
+    pub headers: Vec<(String, String)>,
+    /// The payload, parsed if it is JSON.
+    pub payload: Value,
 }
 
 fn given<'d, D: Deserializer<'d>>(value: D) -> Result<Option<Value>, D::Error> {

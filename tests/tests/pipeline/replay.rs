@@ -19,10 +19,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use ditto_authorization::{AuthorizationContext, Decision, Enforcer};
-use ditto_connection::Connection;
+use ditto_connection::Draft;
+use ditto_connectivity::{read_definition, run_options};
 use ditto_outbound::{
-    CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, Lane, NoAcknowledgements,
-    RecordingLeaf, ReplayFeed, Sent,
+    AcknowledgementSink, CompiledConnection, Directory, DirectoryAnswer, FeedPolicy, Intake, Lane,
+    NoAcknowledgements, RecordingLeaf, ReplayFeed, Sent,
 };
 use ditto_protocol::{Limits, Signal};
 use ditto_tests::corpus::{
@@ -38,17 +39,17 @@ const INTERNAL: [(&str, &str); 3] = [("t-hdr", "rs"), ("t-hdr", "subject"), ("t-
 /// A mapped header that shows the time.
 const CLOCK: (&str, &str) = ("t-hdr", "ts");
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/corpus")
 }
 
-fn feed() -> Result<Vec<CorpusRecord>> {
+pub(super) fn feed() -> Result<Vec<CorpusRecord>> {
     corpus::load(&folder().join("feed.ndjson"))
 }
 
 /// What a directory says when a signal of the feed comes along.
 #[derive(Debug, Clone)]
-struct Moment {
+pub(super) struct Moment {
     record: u64,
     topic: String,
     enforcer: Option<Arc<Enforcer>>,
@@ -88,7 +89,7 @@ impl Directory for Then {
 }
 
 /// The moments of the signals about things.
-fn moments(moments: &Moments, feed: &[CorpusRecord]) -> Result<Vec<Moment>> {
+pub(super) fn moments(moments: &Moments, feed: &[CorpusRecord]) -> Result<Vec<Moment>> {
     let mut things = Things::load(&folder())?;
     let mut all = Vec::new();
     for record in feed {
@@ -108,17 +109,26 @@ fn moments(moments: &Moments, feed: &[CorpusRecord]) -> Result<Vec<Moment>> {
 
 /// Takes the feed through a lane for a connection.
 fn publish(definition: &Value, feed: &[CorpusRecord], moments: &[Moment]) -> Result<Vec<Sent>> {
-    let connection = Connection::from_json(&definition.to_string())?;
-    let leaf = RecordingLeaf::default();
+    publish_to(definition, feed, moments, RecordingLeaf::default(), Box::new(NoAcknowledgements))
+}
+
+/// The same, to a leaf that answers, for whoever waits for acknowledgements.
+pub(super) fn publish_to(
+    definition: &Value,
+    feed: &[CorpusRecord],
+    moments: &[Moment],
+    leaf: RecordingLeaf,
+    acknowledgements: Box<dyn AcknowledgementSink>,
+) -> Result<Vec<Sent>> {
+    let connection = read_definition(Draft::of_file(&definition.to_string()))?;
     let bytes = |text: &String| Bytes::from(text.clone());
     let records = feed.iter().map(|record| {
         let headers = record.headers.iter().map(|(name, value)| (bytes(name), bytes(value)));
         (bytes(&record.value), headers.collect())
     });
-    let connections =
-        vec![(CompiledConnection::compile(&connection, &ditto_connectivity::run_options()), leaf.clone())];
+    let connections = vec![(CompiledConnection::compile(&connection, &run_options()), leaf.clone())];
     let intake = Intake::new(FeedPolicy::default());
-    let lane = Lane::new(ReplayFeed::of_records(records), intake, connections, Box::new(NoAcknowledgements));
+    let lane = Lane::new(ReplayFeed::of_records(records), intake, connections, acknowledgements);
     let is_fed = |moment: &&Moment| feed.iter().any(|record| record.n == moment.record);
     let coming = moments.iter().filter(is_fed).cloned().collect();
     let lane = lane.with_directory(Box::new(Then { coming, now: None }));

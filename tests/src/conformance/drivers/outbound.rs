@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ditto_connection::{Check, Connection, Draft, Finding, Severity, ValidationReport};
-use ditto_connectivity::{engines, read_definition};
+use ditto_connectivity::{run_options, read_definition};
 use ditto_outbound::{
     AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy,
     Intake, InternalHeaders, Lane, NoAcknowledgements, RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,
@@ -103,7 +103,7 @@ fn late(address: &str) -> String {
 }
 
 fn publish(connection: &Connection, given: &Value) -> Result<Value> {
-    let compiled = CompiledConnection::compile(connection, &engines());
+    let compiled = CompiledConnection::compile(connection, &run_options());
     let producer = &given["context"]["producer"];
     let leaf = leaf(producer.clone())?;
     let sink = RecordingSink::default();
