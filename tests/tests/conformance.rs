@@ -75,7 +75,7 @@ fn a_changed_expectation_fails() -> anyhow::Result<()> {
             let answer = conformance::answer(driver, &row);
             for place in places(expected) {
                 let of = |name: &&str| place.split('/').nth(1) == Some(*name);
-                let informative = driver.rules.informative.iter().any(|name| of(name));
+                let informative = driver.rules.informative.iter().any(of);
                 let breaks = ["error", "roundtripError"].iter().any(|member| {
                     let code = expected[member]["code"].as_str();
                     place.starts_with(&format!("/{member}"))

@@ -1,5 +1,6 @@
 //! Connections that are not among the vectors, with what the reference answers to them.
 
+use anyhow::Context;
 use ditto_tests::conformance::{self, Differences, Row, Verdict};
 use serde_json::{Value, json};
 
@@ -31,7 +32,7 @@ fn event(path: &str, value: Value, requested: &[&str]) -> Value {
 /// Our answer, made that of the reference by `change`, is a known difference; one that is changed anywhere else is none.
 #[track_caller]
 fn check(given: &Value, change: impl FnOnce(&mut Value)) -> anyhow::Result<Value> {
-    let driver = conformance::driver("outbound").expect("outbound is driven");
+    let driver = conformance::driver("outbound").context("outbound is driven")?;
     let differences = Differences::of_project()?;
     let row =
         |expected: &Value| Row { id: "x".to_owned(), json: json!({ "given": given, "expect": expected }) };

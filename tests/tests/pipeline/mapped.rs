@@ -194,7 +194,7 @@ fn leave_out(value: &mut Value, outer: &str, inner: &str) -> bool {
             leave_out(value, outer, inner) || own || any
         }),
         Value::Array(elements) => {
-            elements.iter_mut().fold(false, |any, value| leave_out(value, outer, inner) || any)
+            elements.iter_mut().map(|value| leave_out(value, outer, inner)).fold(false, |any, own| own || any)
         }
         _ => false,
     }
@@ -404,12 +404,12 @@ fn acknowledgements_say_what_whoever_asked_was_answered() -> Result<()> {
             let headers = one.headers.iter().filter(|(name, _)| named(name));
             let mut headers: BTreeMap<_, _> = headers.cloned().collect();
             // Ditto says it of a value only where it writes one: the signal has it from the feed, whoever asked has not.
-            if !of.headers.contains_key("content-type") {
-                if let Some(told) = headers.remove("content-type") {
-                    let message = feed.iter().find(|record| record.n == number).context("no such record")?;
-                    let message: Value = serde_json::from_str(&message.value)?;
-                    assert_eq!(message["headers"]["content-type"], told, "op-{operation}");
-                }
+            if !of.headers.contains_key("content-type")
+                && let Some(told) = headers.remove("content-type")
+            {
+                let message = feed.iter().find(|record| record.n == number).context("no such record")?;
+                let message: Value = serde_json::from_str(&message.value)?;
+                assert_eq!(message["headers"]["content-type"], told, "op-{operation}");
             }
             let payload: Value =
                 one.value.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
