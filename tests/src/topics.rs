@@ -169,16 +169,16 @@ impl Broker {
     /// # Errors
     /// It does not exist, or the broker does not answer.
     pub fn count(&self, topic: &str) -> anyhow::Result<usize> {
-        let consumer: BaseConsumer = self.client().create()?;
-        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
-        let found = metadata.topics().first().context("no metadata of the topic")?;
-        ensure!(found.error().is_none(), "topic {topic}: {:?}", found.error());
-        let mut count = 0;
-        for partition in found.partitions() {
-            let (low, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
-            count += high - low;
-        }
-        Ok(usize::try_from(count)?)
+        count(&self.client().create()?, topic)
+    }
+
+    /// How many records each of some topics holds.
+    ///
+    /// # Errors
+    /// One does not exist, or the broker does not answer.
+    pub fn counts(&self, topics: &[String]) -> anyhow::Result<Vec<usize>> {
+        let consumer = self.client().create()?;
+        topics.iter().map(|topic| count(&consumer, topic)).collect()
     }
 
     /// Waits until a topic holds that many records.
@@ -310,6 +310,18 @@ impl Broker {
         consumed.sort_by_key(|record| (record.partition, record.offset));
         Ok(consumed)
     }
+}
+
+fn count(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<usize> {
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let found = metadata.topics().first().context("no metadata of the topic")?;
+    ensure!(found.error().is_none(), "topic {topic}: {:?}", found.error());
+    let mut count = 0;
+    for partition in found.partitions() {
+        let (low, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
+        count += high - low;
+    }
+    Ok(usize::try_from(count)?)
 }
 
 /// The admin client has its own thread; rdkafka needs a reactor for none of this.

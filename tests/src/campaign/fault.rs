@@ -57,7 +57,22 @@ pub(super) enum Fault {
     Network,
 }
 
+const KINDS: [Fault; 8] = [
+    Fault::Kill,
+    Fault::Stop,
+    Fault::Rebalance,
+    Fault::BrokerKill,
+    Fault::BrokerPause,
+    Fault::InstancePause,
+    Fault::Rotation,
+    Fault::Network,
+];
+
 impl Faults {
+    pub(super) fn total(mut self) -> usize {
+        KINDS.iter().map(|fault| *self.of(*fault)).sum()
+    }
+
     pub(super) fn of(&mut self, fault: Fault) -> &mut usize {
         match fault {
             Fault::Kill => &mut self.kills,
@@ -72,7 +87,7 @@ impl Faults {
     }
 }
 
-/// A fault, after so many more records have come out.
+/// A fault, after so many more records have come out; so many in all, if there is an end to the signals.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planned {
     pub(super) fault: Fault,
@@ -85,21 +100,11 @@ pub(super) struct Schedule;
 
 impl Schedule {
     pub(super) fn of(plan: &Plan) -> impl Iterator<Item = Planned> {
-        const KINDS: [Fault; 8] = [
-            Fault::Kill,
-            Fault::Stop,
-            Fault::Rebalance,
-            Fault::BrokerKill,
-            Fault::BrokerPause,
-            Fault::InstancePause,
-            Fault::Rotation,
-            Fault::Network,
-        ];
         let mut left = plan.faults;
         let mut chance = Chance::new(plan.seed);
+        let (all, mut share, signals) = (plan.faults.total() + 1, 0, plan.signals);
         std::iter::from_fn(move || {
-            let total: usize = KINDS.iter().map(|fault| *left.of(*fault)).sum();
-            let mut drawn = chance.below(total.max(1));
+            let mut drawn = chance.below(left.total().max(1));
             let fault = KINDS.into_iter().find(|fault| {
                 let n = *left.of(*fault);
                 let is_drawn = drawn < n;
@@ -107,7 +112,13 @@ impl Schedule {
                 is_drawn
             })?;
             *left.of(fault) -= 1;
-            Some(Planned { fault, after: 100 + chance.below(3_000) })
+            let after = match signals {
+                // Of the first target, which has most, more than seven in ten signals become records.
+                Some(signals) => signals * 7 / 10 * (share * 1_000 + chance.below(1_000)) / (all * 1_000),
+                None => 100 + chance.below(3_000),
+            };
+            share += 1;
+            Some(Planned { fault, after })
         })
     }
 }
@@ -174,11 +185,12 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::campaign::Load;
 
     #[test]
     fn a_seed_gives_the_planned_faults_in_one_order() {
         let planned = Faults { kills: 5, stops: 3, rebalances: 2, network: 4, ..Faults::default() };
-        let plan = Plan { seed: 7, faults: planned, rate: 1, logs: None };
+        let plan = Plan { seed: 7, faults: planned, load: Load::Plain, rate: 1, signals: None, logs: None };
         let faults = |plan: &Plan| Schedule::of(plan).map(|it| (it.fault, it.after)).collect::<Vec<_>>();
         let first = faults(&plan);
         assert_eq!(first, faults(&plan));

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::driver::Sent;
-use super::oracle::{Signal, Target};
+use super::work::{Fate, Signal, Work};
 use crate::topics::Consumed;
 
 /// What is wrong with the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Signals × targets that did not come out.
+    /// Records that did not come out.
     pub lost: usize,
-    /// Records that nobody wrote, that were not to be read, or that say something else.
+    /// Records of signals that nobody wrote, or that were not to come out there.
     pub phantom: usize,
-    /// Records of one thing in one partition that came for the first time after a later one.
+    /// Records that say something else than is due; what is due is lost, unless it is there as well.
+    pub unequal: usize,
+    /// Records of one thing in one partition that came for the first time after a later one, or in another partition.
     pub reordered: usize,
     /// Records that came again.
     pub duplicates: usize,
@@ -25,74 +26,123 @@ pub struct Verdict {
     pub findings: Vec<String>,
 }
 
+/// What a record is.
+enum Found {
+    Due(Signal, usize),
+    Nobodys,
+    Unequal(&'static str),
+}
+
 impl Verdict {
+    /// Whether nothing was lost, invented, changed or turned round. What came again is another question.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.lost + self.phantom + self.unequal + self.reordered == 0
+    }
+
     /// Judges the records of a target, partition by partition in the order of offsets.
-    pub(super) fn add(&mut self, sent: &Sent, target: Target, records: &[Consumed], name: &str) {
-        let mut seen = BTreeMap::<Signal, usize>::new();
-        let mut latest = BTreeMap::<(i32, usize), u64>::new();
+    pub(super) fn add(
+        &mut self,
+        work: &dyn Work,
+        sent: &Sent,
+        target: usize,
+        records: &[Consumed],
+        topic: &str,
+    ) {
+        let mut seen = BTreeMap::<(Signal, usize), usize>::new();
+        let mut latest = BTreeMap::<(i32, usize), (u64, usize)>::new();
+        let mut homes = BTreeMap::<usize, i32>::new();
         for record in records {
-            let at = format!("{}[{}]@{}", target.topic(name), record.partition, record.offset);
-            let Some(signal) = written(sent, target, record) else {
-                self.phantom += 1;
-                self.findings.push(format!("{at}: nobody wrote {} so", record.header("correlation-id")));
-                continue;
+            let at = format!("{topic}[{}]@{}", record.partition, record.offset);
+            let (signal, part) = match found(work, sent, target, record) {
+                Found::Due(signal, part) => (signal, part),
+                Found::Nobodys => {
+                    self.phantom += 1;
+                    let of = record.header("correlation-id");
+                    self.findings.push(format!("{at}: `{of}` was not written, or is not due here"));
+                    continue;
+                }
+                Found::Unequal(what) => {
+                    self.unequal += 1;
+                    let of = record.header("correlation-id");
+                    let payload: String = record.value_text().chars().take(2_000).collect();
+                    let headers: Vec<String> = record
+                        .headers
+                        .iter()
+                        .map(|(name, _)| format!("{name}={}", record.header(name)))
+                        .collect();
+                    self.findings.push(format!(
+                        "{at}: the {what} of `{of}` is not as it is due: {headers:?} {payload}"
+                    ));
+                    continue;
+                }
             };
-            let times = seen.entry(signal).or_default();
+            let times = seen.entry((signal, part)).or_default();
             *times += 1;
             if *times > 1 {
                 self.duplicates += 1;
                 continue;
             }
-            // A bare topic spreads a thing over partitions: after a crash its turns begin elsewhere.
+            if work.spreads(target) {
+                continue;
+            }
             let last = latest.entry((record.partition, signal.thing)).or_default();
-            if target != Target::Bare && signal.revision < *last {
+            let home = *homes.entry(signal.thing).or_insert(record.partition);
+            if (signal.revision, part) < *last || home != record.partition {
                 self.reordered += 1;
                 self.findings.push(format!(
-                    "{at}: revision {} of thing {} after {last}",
+                    "{at}: record {part} of revision {} of thing {} after {last:?}; the thing is in partition {home}",
                     signal.revision, signal.thing
                 ));
             }
-            *last = signal.revision.max(*last);
+            *last = (signal.revision, part).max(*last);
         }
-        for signal in sent.acknowledged.iter().filter(|signal| signal.is_readable()) {
-            if !seen.contains_key(signal) {
-                self.lost += 1;
-                self.findings.push(format!("{}: {signal:?} is lost", target.topic(name)));
+        for signal in &sent.acknowledged {
+            for part in 0..work.fate(target, *signal).records().len() {
+                if !seen.contains_key(&(*signal, part)) {
+                    self.lost += 1;
+                    self.findings.push(format!("{topic}: record {part} of {signal:?} is lost"));
+                }
             }
         }
     }
 }
 
-/// The signal of a record that is as it must be.
-fn written(sent: &Sent, target: Target, record: &Consumed) -> Option<Signal> {
-    let signal = Signal::of_correlation_id(&record.header("correlation-id"))?;
-    let is_known = sent.acknowledged.contains(&signal) || sent.unknown.contains(&signal);
-    let due = signal.due(sent.seed, target);
-    let headers: Vec<(String, String)> = record
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned()))
-        .collect();
-    let value: Value = serde_json::from_slice(record.value.as_deref()?).ok()?;
-    let is_equal = due.key == record.key.as_ref().map(|_| record.key_text())
-        && due.partition.is_none_or(|partition| partition == record.partition)
-        && due.headers == headers
-        && due.value == value;
-    (is_known && signal.is_readable() && is_equal).then_some(signal)
+/// What a record is, by what must come out of its signal.
+fn found(work: &dyn Work, sent: &Sent, target: usize, record: &Consumed) -> Found {
+    let signal = Signal::of_correlation_id(&record.header("correlation-id"));
+    let written = signal.filter(|signal| sent.acknowledged.contains(signal) || sent.unknown.contains(signal));
+    let Some(signal) = written else { return Found::Nobodys };
+    let part = work.part(record);
+    match work.fate(target, signal) {
+        Fate::Published(due) => match due.get(part).map(|due| due.difference(record)) {
+            Some(None) => Found::Due(signal, part),
+            Some(Some(what)) => Found::Unequal(what),
+            None => Found::Nobodys,
+        },
+        Fate::Unselected | Fate::Dropped(_) | Fate::Failed(_) => Found::Nobodys,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::oracle::Plain;
+    use super::super::work::{Due, Payload};
     use super::*;
 
-    fn record(signal: Signal, target: Target, offset: i64) -> Consumed {
-        let due = signal.due(1, target);
+    const PLAIN: Plain = Plain { seed: 1 };
+
+    fn record(due: Due, offset: i64) -> Consumed {
+        let value = match due.payload {
+            Payload::Text(text) => text,
+            Payload::Json { value, .. } => value.to_string(),
+        };
         Consumed {
             partition: due.partition.unwrap_or(0),
             offset,
             headers: due.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect(),
             key: due.key.map(String::into_bytes),
-            value: Some(due.value.to_string().into_bytes()),
+            value: Some(value.into_bytes()),
         }
     }
 
@@ -100,25 +150,32 @@ mod tests {
     #[test]
     fn what_is_wrong_is_found() {
         let signals: Vec<Signal> = (1..=4).map(|revision| Signal { thing: 3, revision }).collect();
-        let sent = Sent { seed: 1, acknowledged: signals.iter().copied().collect(), ..Sent::default() };
+        let sent = Sent { acknowledged: signals.iter().copied().collect(), ..Sent::default() };
+        let numbers = |verdict: &Verdict| {
+            let Verdict { lost, phantom, unequal, reordered, duplicates, .. } = *verdict;
+            [lost, phantom, unequal, reordered, duplicates]
+        };
         let judged = |order: &[usize], change: fn(&mut Consumed)| {
-            let mut records: Vec<_> = order.iter().map(|at| record(signals[*at], Target::Key, 0)).collect();
+            let mut records: Vec<_> = order.iter().map(|at| record(PLAIN.due(0, signals[*at]), 0)).collect();
             records.last_mut().into_iter().for_each(change);
             let mut verdict = Verdict::default();
-            verdict.add(&sent, Target::Key, &records, "t");
-            [verdict.lost, verdict.phantom, verdict.reordered, verdict.duplicates]
+            verdict.add(&PLAIN, &sent, 0, &records, "t");
+            assert_eq!(verdict.is_right(), numbers(&verdict)[..4] == [0; 4]);
+            numbers(&verdict)
         };
-        assert_eq!(judged(&[0, 1, 2, 3], |_| ()), [0, 0, 0, 0]);
-        assert_eq!(judged(&[0, 1, 3], |_| ()), [1, 0, 0, 0]);
-        assert_eq!(judged(&[0, 1, 2, 3, 2, 3], |_| ()), [0, 0, 0, 2]);
-        assert_eq!(judged(&[0, 2, 1, 3], |_| ()), [0, 0, 1, 0]);
-        assert_eq!(judged(&[0, 1, 2, 3], |last| last.value = Some(b"{}".to_vec())), [1, 1, 0, 0]);
-        assert_eq!(judged(&[0, 1, 2, 3], |last| last.key = None), [1, 1, 0, 0]);
-        assert_eq!(judged(&[0, 1, 2, 3], |last| last.headers.clear()), [1, 1, 0, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |_| ()), [0, 0, 0, 0, 0]);
+        assert_eq!(judged(&[0, 1, 3], |_| ()), [1, 0, 0, 0, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3, 2, 3], |_| ()), [0, 0, 0, 0, 2]);
+        assert_eq!(judged(&[0, 2, 1, 3], |_| ()), [0, 0, 0, 1, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |last| last.partition = 1), [0, 0, 0, 1, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |last| last.value = Some(b"{}".to_vec())), [1, 0, 1, 0, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |last| last.key = None), [1, 0, 1, 0, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |last| last.headers.reverse()), [1, 0, 1, 0, 0]);
+        assert_eq!(judged(&[0, 1, 2, 3], |last| last.headers.clear()), [1, 1, 0, 0, 0]);
         let unreadable = Signal { thing: 3, revision: 7 };
-        let sent = Sent { seed: 1, acknowledged: [unreadable].into(), ..Sent::default() };
+        let sent = Sent { acknowledged: [unreadable].into(), ..Sent::default() };
         let mut verdict = Verdict::default();
-        verdict.add(&sent, Target::Key, &[record(unreadable, Target::Key, 0)], "t");
-        assert_eq!((verdict.lost, verdict.phantom), (0, 1));
+        verdict.add(&PLAIN, &sent, 0, &[record(PLAIN.due(0, unreadable), 0)], "t");
+        assert_eq!(numbers(&verdict), [0, 1, 0, 0, 0]);
     }
 }

@@ -1,14 +1,16 @@
 //! The service, its broker and what is between them; and how each fault is made to happen and proven.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde_json::Value;
 
 use super::fault::{Fault, Faults, Trouble};
 use super::host::Host;
-use super::oracle::{self, TARGETS};
+use super::ledger::{Account, Ledger};
+use super::work::{CONNECTION, Work};
 use super::{FEED_PARTITIONS, Plan};
 use crate::broker::Broker;
 use crate::process::Frozen;
@@ -24,7 +26,14 @@ pub(super) struct Scene {
     pub(super) proven: Faults,
     /// Partitions that an instance has lost before it was done with them.
     pub(super) rewound: usize,
+    /// How often the counters of a process were read.
+    pub(super) readings: usize,
+    /// What was wrong with them.
+    pub(super) unbalanced: Vec<String>,
     seed: u64,
+    work: Arc<dyn Work>,
+    ledger: Ledger,
+    watched: Instant,
     host: Host,
     proxy: Option<Proxy>,
     first: Setup,
@@ -48,13 +57,13 @@ const PASSWORD: &str = "right";
 
 impl Scene {
     /// Makes the topics and starts an instance.
-    pub(super) fn open(plan: &Plan, program: &str) -> anyhow::Result<Self> {
+    pub(super) fn open(plan: &Plan, work: Arc<dyn Work>, program: &str) -> anyhow::Result<Self> {
         let host = Host::of_this_run()?;
         let name = format!("campaign-{}-{}", plan.seed, std::process::id());
         let feed = format!("{name}-feed");
         host.broker.create_topic(&feed, FEED_PARTITIONS as i32, &[])?;
-        for target in TARGETS {
-            host.broker.create_topic(&target.topic(&name), TARGET_PARTITIONS, &[])?;
+        for target in work.targets() {
+            host.broker.create_topic(&format!("{name}-{target}"), TARGET_PARTITIONS, &[])?;
         }
         let proxied = &host.broker.listeners.proxied;
         let is_proxied = plan.faults.network + plan.faults.rotations > 0;
@@ -62,7 +71,7 @@ impl Scene {
         if is_proxied {
             host.broker.set_password(&name, PASSWORD)?;
         }
-        let setup = |instance| setup(&host.broker, program, &name, is_proxied, instance);
+        let setup = |instance| setup(&host.broker, &*work, program, &name, is_proxied, instance);
         let (first, second) = (setup("one")?, setup("two")?);
         let service = Some(first.start_run()?);
         Ok(Self {
@@ -70,7 +79,12 @@ impl Scene {
             feed,
             proven: Faults::default(),
             rewound: 0,
+            readings: 0,
+            unbalanced: Vec::new(),
             seed: plan.seed,
+            ledger: Ledger::open(vec![0; work.targets().len()]),
+            work,
+            watched: Instant::now(),
             host,
             proxy,
             first,
@@ -115,6 +129,7 @@ impl Scene {
         let pid = service.pid();
         self.rewound += service.partitions()?.1 + FEED_PARTITIONS;
         self.log += &format!("--- pid {pid}, killed\n{}", service.kill()?.stderr);
+        self.turn_page()?;
         let service = self.service.insert(self.first.start_run()?);
         Ok(format!("pid {pid} was killed, {} came", service.pid()))
     }
@@ -123,6 +138,7 @@ impl Scene {
         let service = self.service.take().context("no instance")?;
         let pid = service.pid();
         self.end(service)?;
+        self.turn_page()?;
         let service = self.service.insert(self.first.start_run()?);
         Ok(format!("pid {pid} ended with code 0, {} came", service.pid()))
     }
@@ -168,6 +184,7 @@ impl Scene {
             thread::sleep(Duration::from_millis(50));
         }
         self.wait_for_progress(500)?;
+        let zombie = self.service.as_ref().context("no instance")?;
         let mut committed = self.committed()?;
         let stood = frozen.thaw()?;
         ensure!(stood > SESSION, "it stood for {stood:?}, which is shorter than a session");
@@ -222,6 +239,7 @@ impl Scene {
 
     /// Starts the second instance, and waits until it has its share and is at work.
     fn invite(&mut self) -> anyhow::Result<()> {
+        self.ledger.share();
         let guest = self.guest.insert(self.second.start_run()?);
         guest.wait_for_partitions()?;
         self.wait_for_progress(500)?;
@@ -239,26 +257,89 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until everything is settled, and stops the service.
-    pub(super) fn close(&mut self) -> anyhow::Result<()> {
-        let start = Instant::now();
+    /// Waits until everything is settled, and stops the service. `due` is what the counters must be then.
+    pub(super) fn close(&mut self, due: Option<&[Account]>) -> anyhow::Result<()> {
+        let (mut start, mut least) = (Instant::now(), i64::MAX);
         loop {
             let left = self.host.broker.lag(&self.feed, &self.group()).context("lag of the feed")?;
             if left == 0 {
                 break;
             }
+            if left < least {
+                (start, least) = (Instant::now(), left);
+            }
             ensure!(start.elapsed() < PATIENCE, "{left} records of the feed are not settled");
+            self.watch()?;
             thread::sleep(Duration::from_millis(50));
         }
+        self.read_counters()?;
+        self.unbalanced.extend(self.ledger.close(due).err().map(|error| format!("{error:#}")));
+        self.readings += self.ledger.read;
         let service = self.service.take().context("no instance")?;
         self.end(service)
     }
 
-    /// Records that have come out of the first target. A broker that has just come back may not have all its topics.
-    pub(super) fn count(&self) -> anyhow::Result<usize> {
-        let (start, topic) = (Instant::now(), TARGETS[0].topic(&self.name));
+    /// The topics of the targets.
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.work.targets().iter().map(|target| format!("{}-{target}", self.name)).collect()
+    }
+
+    /// Reads the counters of the process, if it is a second ago that they were.
+    pub(super) fn watch(&mut self) -> anyhow::Result<()> {
+        // One that is stopped, or has not begun, says nothing.
+        if self.watched.elapsed() < Duration::from_secs(1) || self.guest.is_some() {
+            return Ok(());
+        }
+        self.watched = Instant::now();
+        if self.service.as_ref().context("no instance")?.partitions()?.0 > 0 {
+            self.read_counters()?;
+        }
+        Ok(())
+    }
+
+    fn read_counters(&mut self) -> anyhow::Result<()> {
+        let before = self.counts()?;
+        let status = self.service.as_ref().context("no instance")?.status()?;
+        let after = self.counts()?;
+        let checked = self.ledger.check(&*self.work, &before, &status, &after);
+        self.unbalanced.extend(checked.err().map(|error| format!("{error:#}")));
+        Ok(())
+    }
+
+    /// A process has ended: what it had on its way is in the topics once they do not grow any more.
+    fn turn_page(&mut self) -> anyhow::Result<()> {
+        let mut counts = self.counts()?;
         loop {
-            match self.host.broker.count(&topic) {
+            thread::sleep(Duration::from_millis(100));
+            let now = self.counts()?;
+            if now == counts {
+                break;
+            }
+            counts = now;
+        }
+        self.readings += self.ledger.read;
+        self.ledger = Ledger::open(counts);
+        Ok(())
+    }
+
+    /// Records that have come out of each target.
+    fn counts(&self) -> anyhow::Result<Vec<u64>> {
+        let counts = self.patiently(|broker| broker.counts(&self.topics()))?;
+        Ok(counts.into_iter().map(|count| count as u64).collect())
+    }
+
+    /// Records that have come out of the first target.
+    pub(super) fn count(&self) -> anyhow::Result<usize> {
+        let topics = self.topics();
+        let topic = topics.first().context("no target")?;
+        self.patiently(|broker| broker.count(topic))
+    }
+
+    /// A broker that has just come back may not have all its topics.
+    fn patiently<T>(&self, ask: impl Fn(&Broker) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let start = Instant::now();
+        loop {
+            match ask(&self.host.broker) {
                 Err(_) if start.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(100)),
                 counted => return counted,
             }
@@ -266,20 +347,46 @@ impl Scene {
     }
 
     /// Waits until that many more records have come out: the service is at work. How long that took.
-    pub(super) fn wait_for_progress(&self, records: usize) -> anyhow::Result<Duration> {
+    pub(super) fn wait_for_progress(&mut self, records: usize) -> anyhow::Result<Duration> {
         let (start, before) = (Instant::now(), self.count()?);
-        while self.count()? < before + records {
+        self.wait_for_count(before + records)?;
+        Ok(start.elapsed())
+    }
+
+    /// Waits until so many records have come out in all.
+    pub(super) fn wait_for_count(&mut self, records: usize) -> anyhow::Result<()> {
+        let (mut start, mut most) = (Instant::now(), 0);
+        loop {
+            let count = self.count()?;
+            if count >= records {
+                return Ok(());
+            }
+            if count > most {
+                (start, most) = (Instant::now(), count);
+            }
+            self.watch()?;
             for service in self.service.iter().chain(&self.guest) {
                 service.expect_running()?;
             }
-            ensure!(start.elapsed() < PATIENCE, "no progress for {PATIENCE:?}: {before} records and no more");
+            ensure!(start.elapsed() < PATIENCE, "no progress for {PATIENCE:?}: {count} records and no more");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the group has committed more: only who is alive does. How long that took.
+    pub(super) fn wait_for_commit(&mut self) -> anyhow::Result<Duration> {
+        let sum = |offsets: Vec<Option<i64>>| offsets.into_iter().flatten().sum::<i64>();
+        let (start, before) = (Instant::now(), sum(self.committed()?));
+        while sum(self.committed()?) == before {
+            self.watch()?;
+            ensure!(start.elapsed() < PATIENCE, "nothing is committed for {PATIENCE:?}");
             thread::sleep(Duration::from_millis(20));
         }
         Ok(start.elapsed())
     }
 
     fn group(&self) -> String {
-        format!("{}.{}", self.name, oracle::CONNECTION)
+        format!("{}.{CONNECTION}", self.name)
     }
 
     fn committed(&self) -> anyhow::Result<Vec<Option<i64>>> {
@@ -301,36 +408,30 @@ fn stay(time: Duration, holds: impl Fn() -> anyhow::Result<()>) -> anyhow::Resul
 /// the connection as a user of its own whose password may change.
 fn setup(
     broker: &Broker,
+    work: &dyn Work,
     program: &str,
     name: &str,
     is_proxied: bool,
     instance: &str,
 ) -> anyhow::Result<Setup> {
     let setup = Setup::new(program)?;
-    let targets: Vec<_> = TARGETS
-        .iter()
-        .map(|target| {
-            json!({
-                "address": target.address(name), "topics": ["_/_/things/twin/events"],
-                "authorizationContext": [oracle::READER],
-            })
-        })
-        .collect();
     let (mut server, mut login) = (&broker.listeners.plaintext, String::new());
     if is_proxied {
         server = &broker.listeners.proxied.advertised;
         login = format!("username = \"{}\"\npassword = \"{}\"\n", broker.username, broker.password);
     }
-    let mut connection = definition(oracle::CONNECTION, server, &json!(targets));
+    let mut connection = definition(CONNECTION, server, &Value::Null);
+    work.define(name, &mut connection);
     if is_proxied {
         connection["uri"] = format!("tcp://{name}:{PASSWORD}@{server}").into();
         connection["specificConfig"]["saslMechanism"] = "scram-sha-256".into();
     }
     setup.connection(&connection)?;
+    let directory = work.furnish(&setup)?;
     setup.feed(&format!(
         "kind = \"kafka\"\nbootstrap_servers = \"{server}\"\ntopics = [\"{name}-feed\"]\ngroup_id = \"{name}\"\n\
          start_at = \"earliest\"\ninternal_headers = \"trust\"\ninstance_id = \"{instance}\"\n\
-         session_timeout = \"{}s\"\n{login}[log]\nlevel = \"info,ditto_kafka=debug\"",
+         session_timeout = \"{}s\"\n{login}{directory}[log]\nlevel = \"info,ditto_kafka=debug\"",
         SESSION.as_secs()
     ))?;
     Ok(setup)
