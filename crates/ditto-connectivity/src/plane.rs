@@ -166,10 +166,10 @@ impl DataPlane {
     /// was closed meanwhile does not count: what has happened while it was closed is not delivered (design.md §3).
     pub(crate) async fn open(&self, connections: Vec<Arc<Connection>>, was_closed: bool) {
         let mut joining = Vec::new();
+        let by_id: BTreeMap<_, _> = connections.iter().map(|it| (it.id().as_str(), it)).collect();
         for lane in self.lanes_of(&connections) {
-            let serves = |it: &&Arc<Connection>| lane.connections.iter().any(|id| id == it.id().as_str());
-            let served = connections.iter().filter(serves).map(|it| self.served(it));
-            let served: Vec<_> = served.collect();
+            let of_lane = lane.connections.iter().filter_map(|id| by_id.get(id.as_str()));
+            let served: Vec<_> = of_lane.map(|it| self.served(it)).collect();
             let mut lanes = locked(&self.0.lanes);
             if let Some(running) = lanes.get(&lane.name) {
                 joining.extend(served.into_iter().map(|it| (Arc::clone(running), it)));
@@ -212,14 +212,26 @@ impl DataPlane {
 
     /// Waits until a connection works: its cluster has answered, and its lane has its position in the feed.
     pub(crate) async fn connected(&self, id: &str) -> Result<(), Failure> {
+        let was_closed =
+            || Failure { reason: "it was closed or changed meanwhile".to_owned(), is_misconfigured: false };
+        let (lane, served) = self.find(id).ok_or_else(was_closed)?;
+        let is_gone = async {
+            while lane.served(id).is_some_and(|now| Arc::ptr_eq(&now, &served)) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            connected = self.works(&lane, &served) => connected,
+            () = is_gone => Err(was_closed()),
+        }
+    }
+
+    async fn works(&self, lane: &LaneTask, served: &Arc<Served>) -> Result<(), Failure> {
         let deadline = Instant::now() + OPENING;
         let late = |what: &str| Failure {
             reason: format!("{what} within {} s; it is tried on", OPENING.as_secs()),
             is_misconfigured: false,
         };
-        let was_closed = || Failure { reason: "it was closed meanwhile".to_owned(), is_misconfigured: false };
-        let lane = self.lane_of(id).ok_or_else(was_closed)?;
-        let served = lane.served(id).ok_or_else(was_closed)?;
         if let Some(failure) = served.failure() {
             return Err(failure);
         }
@@ -244,7 +256,7 @@ impl DataPlane {
             }
             tokio::time::sleep(LOOK).await;
         }
-        self.announce_opened(&served);
+        self.announce_opened(served);
         Ok(())
     }
 
@@ -342,7 +354,10 @@ impl DataPlane {
     }
 
     fn lane_of(&self, id: &str) -> Option<Arc<LaneTask>> {
-        locked(&self.0.lanes).values().find(|lane| lane.served(id).is_some()).cloned()
+        let lanes = locked(&self.0.lanes);
+        // Its own has its name; no connection has that of the shared one.
+        let mut candidates = [id, lanes::SHARED, LINES].into_iter().filter_map(|name| lanes.get(name));
+        candidates.find(|lane| lane.served(id).is_some()).cloned()
     }
 
     /// Which lanes serve these connections.

@@ -1,8 +1,6 @@
 //! Changes connections in an embedded store until it is killed, and says of each change that it begins, and that it was
 //! answered: `keeper STORE SEED`.
 
-#![expect(clippy::print_stdout, reason = "what it says is its answer")]
-
 use std::io::Write;
 use std::sync::Arc;
 
@@ -56,7 +54,9 @@ async fn change(registry: &Registry, mut seed: u64) -> anyhow::Result<()> {
                         "address": "t", "topics": ["_/_/things/twin/events"], "authorizationContext": ["a:b"],
                     }]),
                 );
-                text["name"] = name.to_string().into();
+                if let Some(members) = text.as_object_mut() {
+                    members.insert("name".to_owned(), name.to_string().into());
+                }
                 let text = text.to_string();
                 let if_match = registry.get(&id).map(|it| Matches::Revisions(vec![it.revision]));
                 let precondition = Precondition { if_match, if_none_match: None };

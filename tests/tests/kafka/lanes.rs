@@ -224,7 +224,7 @@ fn connections_can_share_a_lane() -> anyhow::Result<()> {
         })
         .collect();
     let shared = r#"["dropping","one","two"]"#.to_owned();
-    let expected = [("own", r#"["own"]"#.to_owned(), &json!(100)), ("@shared", shared, &json!(100))];
+    let expected = [("@shared", shared, &json!(100)), ("own", r#"["own"]"#.to_owned(), &json!(100))];
     assert_eq!(lanes_said, expected, "each lane reads the feed once");
     let ended = service.stop()?;
     ended.expect_code(0)?;

@@ -48,6 +48,7 @@ fn records_that_are_gone_are_told_and_left_behind_only_on_demand() -> anyhow::Re
     write(&broker, 10..20)?;
     broker.delete_records(FEED, 0, 15)?;
     let service = failing.start_run()?;
+    service.wait_for_partitions()?;
     let (_, connection) = service.wait_for_status("failed", Duration::from_secs(60))?;
     let told =
         format!("{FEED}[0] has offsets 15 to 20, and 10 was to be read: 5 offsets were deleted (retention)");

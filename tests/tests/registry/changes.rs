@@ -65,8 +65,13 @@ fn a_definition_changes_under_load_and_nothing_is_lost_or_reordered() -> anyhow:
         let mut definition = to("b", &server, OUT[0]);
         definition["targets"][0]["topics"] = json!([filter]);
         definition["targets"][0]["headerMapping"] = json!({"version": n.to_string()});
-        // Another producer now and then: the login is another, to a listener that asks for none.
-        definition["specificConfig"]["debugEnabled"] = (n % 2 == 0).to_string().into();
+        // Another producer now and then: with a login, to another listener.
+        if n.is_multiple_of(4) {
+            let (user, password) = (&service.broker.username, &service.broker.password);
+            let server = &service.broker.listeners.sasl_plaintext;
+            definition["uri"] = format!("tcp://{user}:{password}@{server}").into();
+            definition["specificConfig"] = json!({"bootstrapServers": server, "saslMechanism": "plain"});
+        }
         definition
     };
     service.put(&version(0))?;

@@ -9,7 +9,7 @@ use ditto_kafka::{Consumer, ConsumerMonitor, ConsumerSettings};
 use ditto_outbound::{
     AcknowledgementSink, CompiledConnection, Feed, Intake, Lane, LaneControl, LaneCounters, LaneCounts, Leaf,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -32,6 +32,8 @@ pub(crate) struct LaneTask {
     state: Mutex<State>,
     stop: CancellationToken,
     originals: Option<Arc<Originals>>,
+    /// What it serves has changed.
+    changed: Notify,
     task: tokio::sync::Mutex<Option<JoinHandle<Result<(), AppError>>>>,
 }
 
@@ -83,6 +85,7 @@ impl LaneTask {
             state: Mutex::new(state),
             stop: plane.0.stop.child_token(),
             originals: Originals::of(plane),
+            changed: Notify::new(),
             task: tokio::sync::Mutex::default(),
         });
         let supervising = tokio::spawn(Arc::clone(&task).supervise(plane.clone()));
@@ -133,6 +136,8 @@ impl LaneTask {
             locked(&self.state).failure = Some((SystemTime::now(), failure));
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                // What was wrong may be right now.
+                () = self.changed.notified() => pause = FIRST_PAUSE,
                 () = self.stop.cancelled() => return Ok(()),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -284,6 +289,7 @@ impl LaneTask {
                 }
             }
         };
+        self.changed.notify_one();
         self.serve_again(plane, &served, grace).await;
         if let Some(before) = before {
             plane.retire(&Totals::of_targets(before.compiled()));
