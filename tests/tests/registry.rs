@@ -69,6 +69,7 @@ impl Service {
             dead_letters: None,
             lanes: LanesConfig::default(),
             producer: ProducerConfig::default(),
+            http: None,
             log: LogConfig::default(),
             grace: Duration::from_secs(20),
         };

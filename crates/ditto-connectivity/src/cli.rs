@@ -59,6 +59,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Prints the JSON Schema of definitions of connections.
     Schema,
+    /// Reads a password from a line of stdin and prints its hash, for `devops_password_hash` and `status_password_hash`.
+    HashPassword,
     /// Shows the service at work: a fleet of sample twins, three connections and a Kafka, all in this process.
     Quickstart(QuickstartArgs),
     /// Prints what a shell needs to complete this command line.

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod directory;
+mod http;
 mod interpolate;
 mod lanes;
 mod section;
@@ -24,6 +25,7 @@ use crate::telemetry::{self, LogConfig, LogFormat};
 
 pub use self::dead_letters::{LettersTopic, OriginalsConfig};
 pub use self::directory::{DirectoryConfig, HttpConfig, HttpLogin, SourceConfig, TopicsConfig};
+pub use self::http::{ApiConfig, JwtConfig};
 pub use self::interpolate::Variables;
 pub use self::lanes::{LaneKind, LanesConfig, Serving};
 use self::section::{Document, Section};
@@ -48,6 +50,8 @@ pub struct Config {
     pub dead_letters: Option<OriginalsConfig>,
     /// How producers of all connections behave.
     pub producer: ProducerConfig,
+    /// The management API, if there is one.
+    pub http: Option<ApiConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
     /// How long a stop may take to drain what is in flight.
@@ -227,13 +231,16 @@ impl Config {
         let mut section = root.optional_section("producer");
         let producer = producer(&mut section);
         section.end();
+        let mut section = root.optional_section("http");
+        let http = ApiConfig::read(&mut section);
+        section.end();
         let mut section = root.optional_section("log");
         let log = log(&mut section);
         section.end();
         root.end();
         match (store, feed, document.into_errors()) {
             (Some(store), Some(feed), errors) if errors.is_empty() => {
-                Ok(Self { store, feed, policy, directory, stamp, lanes, dead_letters, producer, log, grace })
+                Ok(Self { store, feed, policy, directory, stamp, lanes, dead_letters, producer, http, log, grace })
             }
             (_, _, errors) => Err(errors),
         }

@@ -12,6 +12,7 @@ mod rql;
 mod shown;
 mod topic;
 
+pub(crate) use self::explain::explain_with;
 use self::output::Output;
 use crate::cli::{EvalCommand, ExplainArgs};
 

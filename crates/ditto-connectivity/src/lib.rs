@@ -13,6 +13,7 @@ mod eval;
 pub mod exit;
 mod feed;
 mod grace;
+mod http;
 mod lanes;
 mod manual;
 mod mappers;
@@ -39,8 +40,8 @@ pub use self::{
         SeekArgs, StampArgs, TopicArgs, TriedOn,
     },
     config::{
-        Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, KafkaFeedConfig, LaneKind,
-        LanesConfig, LettersTopic, OriginalsConfig, ProducerConfig, Serving, SourceConfig, StampConfig,
+        ApiConfig, Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, JwtConfig,
+        KafkaFeedConfig, LaneKind, LanesConfig, LettersTopic, OriginalsConfig, ProducerConfig, Serving, SourceConfig, StampConfig,
         StoreConfig, TopicsConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},

@@ -27,7 +27,7 @@ use crate::app::AppError;
 use crate::config::{Config, FeedConfig, ProducerConfig, StampConfig};
 use crate::connecting::{self, OPENING};
 use crate::dead_letters;
-use crate::directory::{DirectoryMonitor, SharedDirectory};
+use crate::directory::{DirectoryMonitor, LaneDirectory, SharedDirectory};
 use crate::feed::{Input, open_input};
 use crate::grace::Grace;
 use crate::lanes;
@@ -326,6 +326,11 @@ impl DataPlane {
 
     pub(crate) fn grace(&self) -> &Grace {
         &self.0.grace
+    }
+
+    /// What knows things and policies, to be asked as by a lane; none if nothing does, or once all is ending.
+    pub(crate) fn lane_directory(&self) -> Option<LaneDirectory> {
+        locked(&self.0.directory).as_ref().map(SharedDirectory::lane)
     }
 
     pub(crate) fn directory(&self) -> Option<&DirectoryMonitor> {

@@ -25,6 +25,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args.command),
         Command::Explain(args) => eval::explain(&args),
         Command::Check(args) => check::check(&args),
+        Command::HashPassword => run::hash_password(),
         Command::Schema => check::schema(),
         Command::Quickstart(args) => quickstart::quickstart(args),
         Command::Completions(args) => manual::completions(args.shell),

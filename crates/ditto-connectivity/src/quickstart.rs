@@ -144,6 +144,7 @@ fn config(cluster: &EmbeddedCluster, connections: Vec<Connection>) -> Config {
         })),
         policy: FeedPolicy { internal_headers: InternalHeaders::Trust, ..FeedPolicy::default() },
         producer: ProducerConfig::default(),
+        http: None,
         log: LogConfig::default(),
         grace: Duration::from_secs(10),
     }

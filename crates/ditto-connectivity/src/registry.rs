@@ -58,6 +58,7 @@ pub use self::precondition::{Matches, Precondition};
 pub use self::standing::{ConnectionStanding, Recovery};
 use self::turns::{Turn, Turns};
 use crate::connecting;
+use crate::directory::LaneDirectory;
 use crate::plane::DataPlane;
 use crate::status::{Standing, Watched};
 use crate::store::{ConnectionStore, Record, StoreError, Unreadable};
@@ -282,6 +283,11 @@ impl Registry {
                 _ => ConnectionStanding::closed(&connection, modified),
             },
         })
+    }
+
+    /// What knows things and policies, to be asked as by a lane.
+    pub(crate) fn lane_directory(&self) -> Option<LaneDirectory> {
+        self.0.plane.get().and_then(DataPlane::lane_directory)
     }
 
     /// Reads the store again, and has run what it has now. What somebody else has broken there stays as it was, and is told. Only

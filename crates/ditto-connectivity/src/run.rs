@@ -3,14 +3,17 @@
 use std::error::Error;
 use std::io;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::{App, AppError};
 use crate::cli::{RunArgs, StampArgs};
-use crate::config::{Config, FeedConfig, StoreConfig};
+use crate::config::{ApiConfig, Config, FeedConfig, StoreConfig};
 use crate::definitions::Definitions;
+use crate::http::{self, Management};
+use crate::manual::print;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::status::Status;
@@ -51,12 +54,13 @@ pub(crate) fn stamp(args: &StampArgs) -> u8 {
 fn start(config: Config, build: impl FnOnce(Config) -> Result<App, AppError>) -> u8 {
     // Before the first thread.
     telemetry::init(&config.log);
+    let http = config.http.clone();
     let app = match build(config) {
         Ok(app) => app,
         Err(error) => return fail(&chain(&error), code_of(&error)),
     };
     match runtime() {
-        Ok(runtime) => runtime.block_on(serve(app)),
+        Ok(runtime) => runtime.block_on(serve(app, http.as_ref())),
         Err(error) => fail(&format!("no runtime: {error}"), exit::UNAVAILABLE),
     }
 }
@@ -66,8 +70,16 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("service").build()
 }
 
-async fn serve(app: App) -> u8 {
+async fn serve(app: App, http: Option<&ApiConfig>) -> u8 {
     let stop = CancellationToken::new();
+    // What cannot be offered is told before anything runs.
+    let management = match http {
+        Some(http) => match Management::bind(http).await {
+            Ok(management) => Some(management),
+            Err(error) => return fail(&chain(&error), exit::UNAVAILABLE),
+        },
+        None => None,
+    };
     let running = match app.start(&stop).await {
         Ok(running) => running,
         Err(error) => return fail(&chain(&error), code_of(&error)),
@@ -77,7 +89,14 @@ async fn serve(app: App) -> u8 {
     tokio::spawn(stop_on_signals(stop.clone()));
     tokio::spawn(tell_status_on_signals(running.status(), running.report()));
     tokio::spawn(reload_on_signals(running.registry()));
-    match running.finished().await {
+    let managed = management.zip(running.registry()).map(|(management, registry)| {
+        tokio::spawn(manage(management, registry, running.report(), stop.clone()))
+    });
+    let ended = running.finished().await;
+    if let Some(managed) = managed {
+        managed.abort();
+    }
+    match ended {
         Ok(report) => {
             for line in report.to_string().lines() {
                 info!("{line}");
@@ -89,6 +108,18 @@ async fn serve(app: App) -> u8 {
         }
         Err(error) => fail(&chain(&error), code_of(&error)),
     }
+}
+
+/// Answers requests until `stop`.
+#[expect(clippy::print_stderr, reason = "a password that is told once must not be in a log")]
+async fn manage(mut management: Management, registry: Registry, report: Report, stop: CancellationToken) {
+    if let Some(password) = management.take_password() {
+        eprintln!(
+            "no devops_password_hash is configured: the password of devops is {} until this process ends",
+            password.expose_secret()
+        );
+    }
+    management.serve(registry, Some(report), stop).await;
 }
 
 /// Cancels at the first signal, ends the process at the second.
@@ -205,6 +236,22 @@ fn check_store(store: &StoreConfig) -> u8 {
         println!("{name}: {reason}");
     }
     if loaded.unreadable.is_empty() { exit::OK } else { exit::CONFIG }
+}
+
+/// Reads a password from the first line of stdin, and prints what the configuration takes in its place. The exit code.
+pub(crate) fn hash_password() -> u8 {
+    let mut line = String::new();
+    if let Err(error) = io::stdin().read_line(&mut line) {
+        return fail(&format!("no password read: {error}"), exit::UNAVAILABLE);
+    }
+    let password = SecretString::from(line.trim_end_matches(['\r', '\n']));
+    if password.expose_secret().is_empty() {
+        return fail(&"write the password as a line to stdin", exit::USAGE);
+    }
+    match http::hash_password(&password) {
+        Ok(hash) => print(format!("{}\n", hash.expose_secret()).as_bytes()),
+        Err(error) => fail(&error, exit::INTERNAL),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]

@@ -102,6 +102,34 @@ codes! {
     CONNECTION_NOT_MODIFIABLE = "connectivity:connection.notmodifiable", 403;
     /// A connection is not as the request supposes.
     CONNECTION_PRECONDITION_FAILED = "connectivity:precondition.failed", 412;
+    /// What a connection tells is not there.
+    CONNECTION_TIMEOUT = "connectivity:connection.timeout", 503;
+    /// A connection was never so.
+    CONNECTION_HISTORY_NOT_FOUND = "connectivity:connection.history.notfound", 404;
+    /// No command for connections.
+    CONNECTION_COMMAND_INVALID = "connectivity:command.invalid", 400;
+    /// A command of a type that nobody takes.
+    JSON_TYPE_NOT_PARSABLE = "json.type.notparsable", 400;
+    /// Fields of an answer that are none.
+    FIELD_SELECTOR_INVALID = "json.fieldselector.invalid", 400;
+    /// A command with headers that its kind does not have.
+    COMMAND_HEADERS_INVALID = "command.headers.invalid", 400;
+    /// No answer in time.
+    COMMAND_TIMEOUT = "command.timeout", 408;
+    /// A time-out of a request that is too long.
+    REQUEST_TIMEOUT_INVALID = "gateway:timeout.invalid", 400;
+    /// No such version of the HTTP API.
+    API_VERSION_NOT_SUPPORTED = "api.version.notsupported", 404;
+    /// Nobody answers a piggyback command.
+    ASK_ERROR = "ask.error", 503;
+    /// Whoever asks may not (our own).
+    FORBIDDEN = "gateway:forbidden", 403;
+    /// Too many logins have failed (our own).
+    LOGINS_FAILED = "gateway:authentication.toomanyfailures", 429;
+    /// Too many logins are being checked (our own).
+    LOGINS_BUSY = "gateway:authentication.busy", 503;
+    /// There is no such configuration (our own).
+    CONFIGURATION_NOT_FOUND = "devops:config.notfound", 404;
     /// A payload mapper could not map a message.
     MESSAGE_MAPPING_FAILED = "connectivity:message.mapping.failed", 400;
     /// A definition that does not do.

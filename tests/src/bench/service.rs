@@ -68,6 +68,7 @@ fn run_with(
         stamp: None,
         dead_letters: None,
         lanes: LanesConfig::default(),
+        http: None,
         producer: ProducerConfig::default(),
         log: LogConfig::default(),
         grace: Duration::from_secs(30),

@@ -34,7 +34,7 @@ colour = true
 "#,
         expect![[r#"
             c.toml:1: connections is missing; name the folder of the connection definitions
-            c.toml:2: conections is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, log
+            c.toml:2: conections is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, http, log
             c.toml:3: grace `soon` is no duration: write a number with ms, s or m, such as 30s
             c.toml:6: feed.bootstrap_servers variable NOWHERE is not set; set it, or write ${NOWHERE:-default}
             c.toml:7: feed.topics is a text: put it in quotes
@@ -52,7 +52,7 @@ colour = true
             c.toml:1: unclosed array, expected `]`
             c.toml:1: connections is missing; name the folder of the connection definitions
             c.toml:1: feed is missing; say where signals come from, e.g. [feed] kind = "kafka"
-            c.toml:1: x is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, log"#]],
+            c.toml:1: x is unknown; known here are store, connections, grace, feed, directory, stamp, lanes, dead_letters, producer, http, log"#]],
     );
     check(
         "",
@@ -130,6 +130,7 @@ max_message_bytes = "${LIMIT:-2_000_000}"
                     linger: 5ms,
                     batch_bytes: 1000000,
                 },
+                http: None,
                 log: LogConfig {
                     level: "info",
                     format: Human,
@@ -193,6 +194,7 @@ default_read_subjects = ["integ:demo"]
                     linger: 5ms,
                     batch_bytes: 1000000,
                 },
+                http: None,
                 log: LogConfig {
                     level: "info",
                     format: Human,
@@ -390,5 +392,33 @@ fn connections_are_kept_in_a_file() {
             c.toml:2: store.path is missing; name the file that connections are kept in
             c.toml:4: store.key the key is no base64 of 32 bytes; make one with `openssl rand -base64 32`
             c.toml:5: store.poll is unknown; known here are kind, path, key, old_key"#]],
+    );
+}
+
+#[test]
+fn the_api_is_for_loopback_unless_somebody_can_log_in() {
+    const REST: &str = "connections = \"c\"\n[feed]\nkind = \"ndjson\"\npath = \"-\"\n[http]\n";
+    check(
+        &format!("{REST}bind = \"0.0.0.0:8080\"\n"),
+        expect![
+            "c.toml:5: http.devops_password_hash is missing; without it the API listens on loopback only; make one with `ditto-connectivity hash-password`"
+        ],
+    );
+    check(
+        &format!("{REST}bind = \"localhost\"\ndevops_password_hash = \"the password itself\"\ncolour = 1\n"),
+        expect![[r#"
+            c.toml:6: http.bind is no address with a port, such as 127.0.0.1:8080 or [::]:8080
+            c.toml:7: http.devops_password_hash is no argon2 hash in PHC form ($argon2id$…); make one with `ditto-connectivity hash-password`
+            c.toml:8: http.colour is unknown; known here are bind, devops_password_hash, status_password_hash, cors, max_connections, instance, jwt"#]],
+    );
+    let hash = "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI";
+    check(
+        &format!(
+            "{REST}status_password_hash = '{hash}'\n[http.jwt]\nissuer = \"i\"\njwks_url = \"ftp://x\"\n"
+        ),
+        expect![[r#"
+            c.toml:6: http.status_password_hash takes more than 256 MiB or 32 passes to check; make one with `ditto-connectivity hash-password`
+            c.toml:7: jwt.devops_subjects is missing; list who may manage connections (claim sub)
+            c.toml:9: jwt.jwks_url is no http:// or https:// address without credentials"#]],
     );
 }

@@ -12,7 +12,7 @@ use ditto_outbound::{
     CompiledConnection, Directory, DirectoryAnswer, Explainer, RoutedSignal, TargetExplanation, Verdict,
 };
 use ditto_protocol::{PolicyId, Signal};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::input::{Source, Thing, each_signal, read_text};
 use super::mistake::Mistake;
@@ -124,21 +124,30 @@ impl Service {
     }
 
     fn explain(&mut self, explainer: &mut Explainer, signal: &Arc<RoutedSignal>) -> Vec<TargetExplanation> {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        let mut news = Vec::new();
-        self.lane.observe(signal.signal());
-        loop {
-            let explained = explainer.explain(signal, &mut self.lane);
-            let is_unknown =
-                |explained: &TargetExplanation| matches!(explained.verdict(), Verdict::Unknown(_));
-            if !explained.iter().any(is_unknown) {
-                return explained;
-            }
-            let answer = poll_fn(|cx| self.lane.poll_answers(cx, &mut news));
-            if self.runtime.block_on(async { tokio::time::timeout_at(until, answer).await }).is_err() {
-                // By now it may know why it has no answer.
-                return explainer.explain(signal, &mut self.lane);
-            }
+        explain_with(&mut self.lane, self.runtime.handle(), explainer, signal)
+    }
+}
+
+/// Explains a signal with what the directory answers in time. Blocks.
+pub(crate) fn explain_with(
+    lane: &mut LaneDirectory,
+    runtime: &Handle,
+    explainer: &mut Explainer,
+    signal: &Arc<RoutedSignal>,
+) -> Vec<TargetExplanation> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let mut news = Vec::new();
+    lane.observe(signal.signal());
+    loop {
+        let explained = explainer.explain(signal, lane);
+        let is_unknown = |explained: &TargetExplanation| matches!(explained.verdict(), Verdict::Unknown(_));
+        if !explained.iter().any(is_unknown) {
+            return explained;
+        }
+        let answer = poll_fn(|cx| lane.poll_answers(cx, &mut news));
+        if runtime.block_on(async { tokio::time::timeout_at(until, answer).await }).is_err() {
+            // By now it may know why it has no answer.
+            return explainer.explain(signal, lane);
         }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ditto_connection::{Check, Connection, Draft, Finding, Severity, ValidationReport};
-use ditto_connectivity::{run_options, read_definition};
+use ditto_connectivity::{read_definition, run_options};
 use ditto_outbound::{
     AcknowledgementSink, Answer, CompiledConnection, DeliverError, DeliverErrorKind, Delivered, FeedPolicy,
     Intake, InternalHeaders, Lane, NoAcknowledgements, RecordingLeaf, RecordingSink, Refusal, Sent, VecFeed,

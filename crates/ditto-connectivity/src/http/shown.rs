@@ -1,0 +1,161 @@
+//! Connections as they are answered (connection-model.md §1, status-metrics-logs.md §1).
+
+use std::time::SystemTime;
+
+use ditto_protocol::{ConnectionId, ErrorCode};
+use serde_json::{Map, Value, json};
+
+use super::Api;
+use super::connections::Fields;
+use super::problem::Problem;
+use crate::registry::{ConnectionStanding, Precondition, Put, RegistryError};
+use crate::status::{Standing, Word};
+use crate::store::Record;
+
+impl Api {
+    /// The connection of that id.
+    pub(super) fn record(&self, id: &ConnectionId) -> Result<Record, Problem> {
+        self.registry.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()).into())
+    }
+
+    /// Puts a definition in the place of what has this id.
+    pub(super) async fn put(
+        &self,
+        text: &str,
+        id: &ConnectionId,
+        precondition: &Precondition,
+    ) -> Result<Put, RegistryError> {
+        let read = |stored: Option<&ditto_connection::Connection>| {
+            let draft = ditto_connection::Draft::of_put(text, id);
+            stored.map_or(draft, |stored| draft.with_secrets_of(stored)).read()
+        };
+        self.registry.put(id, read, precondition).await
+    }
+
+    /// How a connection stands.
+    pub(super) fn status(&self, id: &ConnectionId) -> Result<Value, Problem> {
+        let record = self.record(id)?;
+        let standing = self.registry.status(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        Ok(self.standing(&record, &standing))
+    }
+
+    /// The metrics of a connection that does not run: the reference has none then.
+    pub(super) fn metrics(&self, id: &ConnectionId) -> Result<Value, Problem> {
+        self.check_idle(
+            id,
+            "Its metrics are not kept in windows of time yet.",
+            "See /metrics for what was counted.",
+        )?;
+        Ok(json!({
+            "type": "connectivity.responses:retrieveConnectionMetrics", "status": 200, "connectionId": id.as_str(),
+            "connectionMetrics": { "inbound": null, "outbound": null }, "containsFailures": false,
+            "sourceMetrics": { "addressMetrics": null }, "targetMetrics": { "addressMetrics": null },
+        }))
+    }
+
+    /// The logs of a connection that does not run: the reference has none then.
+    pub(super) fn logs(&self, id: &ConnectionId) -> Result<Value, Problem> {
+        self.check_idle(id, "Its logs are not kept yet.", "See its status, and the log of the service.")?;
+        Ok(
+            json!({ "connectionId": id.as_str(), "connectionLogs": [], "enabledSince": null, "enabledUntil": null }),
+        )
+    }
+
+    /// What is not built is refused where it would tell something (docs/adr/0006-refuse-what-is-not-built.md).
+    fn check_idle(&self, id: &ConnectionId, what: &str, remedy: &str) -> Result<(), Problem> {
+        self.record(id)?;
+        match self.registry.status(id) {
+            Some(standing) if standing.client.word != Word::Closed => {
+                let message = format!("The connection with ID `{id}` runs. {what}");
+                Err(Problem::new(ErrorCode::CONNECTION_TIMEOUT, message, remedy))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn standing(&self, record: &Record, standing: &ConnectionStanding) -> Value {
+        let mut said = Map::new();
+        said.insert("type".to_owned(), "connectivity.responses:retrieveConnectionStatus".into());
+        said.insert("status".to_owned(), 200.into());
+        said.insert("connectionId".to_owned(), record.connection.id().as_str().into());
+        said.insert("connectionStatus".to_owned(), standing.desired.as_str().into());
+        said.insert("liveStatus".to_owned(), standing.live.to_string().into());
+        said.insert("recoveryStatus".to_owned(), standing.recovery.to_string().into());
+        if let Some(since) = standing.connected_since {
+            said.insert("connectedSince".to_owned(), instant(since).into());
+        }
+        let mut client = self.resource("client", None, &standing.client);
+        client.insert("recoveryStatus".to_owned(), standing.recovery.to_string().into());
+        said.insert("clientStatus".to_owned(), json!([client]));
+        let is_down = matches!(standing.client.word, Word::Failed | Word::Misconfigured);
+        let down = Standing {
+            word: Word::Closed,
+            since: None,
+            reason: Some("the client is not connected, see clientStatus".to_owned()),
+        };
+        let shown = |standing: &Standing| if is_down { down.clone() } else { standing.clone() };
+        let counts = record.connection.sources().iter();
+        let counts = counts.flat_map(|it| it.addresses().iter().map(|_| it.consumer_count().max(0)));
+        let sources = standing
+            .sources
+            .iter()
+            .zip(counts)
+            .flat_map(|((address, standing), count)| (0..count).map(move |_| (address, standing)));
+        let sources: Vec<_> =
+            sources.map(|(address, it)| self.resource("source", Some(address), &shown(it))).collect();
+        let targets = standing.targets.iter();
+        let targets: Vec<_> =
+            targets.map(|(address, it)| self.resource("target", Some(address), &shown(it))).collect();
+        for (name, entries) in [("sourceStatus", sources), ("targetStatus", targets)] {
+            if !entries.is_empty() {
+                said.insert(name.to_owned(), entries.into_iter().map(Value::Object).collect());
+            }
+        }
+        said.into()
+    }
+
+    fn resource(&self, kind: &str, address: Option<&str>, standing: &Standing) -> Map<String, Value> {
+        let mut said = Map::new();
+        said.insert("type".to_owned(), kind.into());
+        said.insert("client".to_owned(), (&*self.instance).into());
+        if let Some(address) = address {
+            said.insert("address".to_owned(), address.into());
+        }
+        said.insert("status".to_owned(), standing.word.to_string().into());
+        let details = standing.reason.clone().unwrap_or_else(|| details(standing.word).to_owned());
+        said.insert("statusDetails".to_owned(), details.into());
+        if let Some(since) = standing.since {
+            said.insert("inStateSince".to_owned(), instant(since).into());
+        }
+        said
+    }
+}
+
+/// What is said where there is nothing to explain.
+fn details(word: Word) -> &'static str {
+    match word {
+        Word::Open => "CONNECTED",
+        Word::Closed => "DISCONNECTED: it is to be closed",
+        Word::Unknown => "nothing has shown yet whether it works",
+        Word::Failed => "it does not work for now, and is tried on",
+        Word::Misconfigured => "it does not work until a setting is corrected",
+    }
+}
+
+/// The definition, with its secrets masked; what only the service knows is there if it is named.
+pub(super) fn definition(record: &Record, fields: Option<&Fields>) -> Value {
+    let mut shown = record.connection.to_json();
+    let Some(fields) = fields else { return shown };
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("__lifecycle".to_owned(), "active".into());
+        shown.insert("_revision".to_owned(), record.revision.into());
+        shown.insert("_created".to_owned(), instant(record.created).into());
+        shown.insert("_modified".to_owned(), instant(record.modified).into());
+    }
+    fields.select(&shown)
+}
+
+/// ISO 8601, in UTC.
+pub(super) fn instant(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| time.to_string())
+}
