@@ -11,6 +11,7 @@ pub mod campaign;
 pub mod conformance;
 pub mod corpus;
 pub mod ditto;
+pub mod http;
 pub mod process;
 pub mod proxy;
 pub mod service;

@@ -171,6 +171,24 @@ impl Service {
         Ok(fs::read_to_string(self.stderr.path())?)
     }
 
+    /// Where its management API listens.
+    ///
+    /// # Errors
+    /// It listens nowhere within two minutes.
+    pub fn api_address(&self) -> anyhow::Result<String> {
+        let start = Instant::now();
+        loop {
+            let log = self.log()?;
+            let line = log.lines().find(|line| line.contains("management API listens"));
+            if let Some((_, address)) = line.and_then(|line| line.rsplit_once("address=")) {
+                return Ok(address.trim().to_owned());
+            }
+            self.expect_running()?;
+            ensure!(start.elapsed() < LIMIT, "the management API does not listen:\n{log}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until it has partitions to read.
     ///
     /// # Errors

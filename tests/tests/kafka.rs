@@ -11,6 +11,7 @@ mod kafka {
     mod group_protocol;
     mod lanes;
     mod lost;
+    mod management;
     mod outages;
     mod security;
     mod stamp;

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use xshell::cmd;
-
-use crate::workspace;
+use crate::{programs, workspace};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -42,13 +40,9 @@ impl Output {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let shell = workspace::shell()?;
-    let format = args.output.flags();
-    let mut command =
-        cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin conformance -- {format...}").quiet();
+    let mut flags: Vec<String> = args.output.flags().into_iter().map(Into::into).collect();
     if let Some(vectors) = &args.vectors {
-        command = command.arg("--vectors").arg(workspace::absolute(vectors)?);
+        flags.extend(["--vectors".to_owned(), workspace::absolute(vectors)?.display().to_string()]);
     }
-    let status = std::process::Command::from(command).status()?;
-    Ok(workspace::exit_code(status))
+    programs::with_broker("conformance", &flags)
 }

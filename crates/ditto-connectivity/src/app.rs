@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, FeedConfig, StoreConfig};
 use crate::directory::DirectoryError;
+use crate::observed::Observed;
 use crate::plane::{Clusters, DataPlane, Started};
 use crate::registry::Registry;
 use crate::report::Report;
@@ -144,12 +145,24 @@ impl App {
                 Some(registry)
             }
         };
-        let mut watches = vec![tokio::spawn(Status::of(plane.clone()).watch())];
+        let mut watches = vec![
+            tokio::spawn(Status::of(plane.clone()).watch()),
+            tokio::spawn(observe(plane.observed().clone())),
+        ];
         if let (Some(registry), StoreConfig::Directory { folder, poll: Some(poll) }) = (&registry, store) {
             watches.push(tokio::spawn(reload_on_change(registry.clone(), DirectoryStore::new(folder), poll)));
         }
         info!(connections = registry.as_ref().map_or(1, |it| it.list().len()), "started");
         Ok(Running { plane, registry, ends, acknowledgements, watches, stop: stop.clone() })
+    }
+}
+
+/// Looks at what connections count. Never ends.
+async fn observe(observed: Observed) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        observed.tick();
     }
 }
 

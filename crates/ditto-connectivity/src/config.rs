@@ -239,9 +239,19 @@ impl Config {
         section.end();
         root.end();
         match (store, feed, document.into_errors()) {
-            (Some(store), Some(feed), errors) if errors.is_empty() => {
-                Ok(Self { store, feed, policy, directory, stamp, lanes, dead_letters, producer, http, log, grace })
-            }
+            (Some(store), Some(feed), errors) if errors.is_empty() => Ok(Self {
+                store,
+                feed,
+                policy,
+                directory,
+                stamp,
+                lanes,
+                dead_letters,
+                producer,
+                http,
+                log,
+                grace,
+            }),
             (_, _, errors) => Err(errors),
         }
     }

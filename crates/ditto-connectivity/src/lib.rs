@@ -41,8 +41,8 @@ pub use self::{
     },
     config::{
         ApiConfig, Config, ConfigErrors, DirectoryConfig, FeedConfig, HttpConfig, HttpLogin, JwtConfig,
-        KafkaFeedConfig, LaneKind, LanesConfig, LettersTopic, OriginalsConfig, ProducerConfig, Serving, SourceConfig, StampConfig,
-        StoreConfig, TopicsConfig, Variables,
+        KafkaFeedConfig, LaneKind, LanesConfig, LettersTopic, OriginalsConfig, ProducerConfig, Serving,
+        SourceConfig, StampConfig, StoreConfig, TopicsConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},

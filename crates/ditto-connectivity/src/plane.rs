@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use ditto_connection::Connection;
 use ditto_kafka::{ClusterSettings, Delivery, Group, ProducerPool, ProducerSettings};
-use ditto_outbound::{AcknowledgementSink, CompiledConnection, NoAcknowledgements, OnHold, RunOptions};
+use ditto_outbound::{
+    AcknowledgementSink, CompiledConnection, EntryLevel, NoAcknowledgements, OnHold, RunOptions,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,7 @@ use crate::feed::{Input, open_input};
 use crate::grace::Grace;
 use crate::lanes;
 use crate::mappers::run_options;
+use crate::observed::Observed;
 use crate::publish::cluster_of;
 use crate::registry::Failure;
 use crate::report::Totals;
@@ -70,6 +73,7 @@ struct Plane {
     lanes: Mutex<BTreeMap<String, Arc<LaneTask>>>,
     /// What became of signals whose connection, or whose lane, is no more.
     retired: Mutex<Totals>,
+    observed: Observed,
     grace: Grace,
     stop: CancellationToken,
     /// Lanes that ended and are not started anew.
@@ -154,6 +158,7 @@ impl DataPlane {
             lines: Mutex::new(lines),
             lanes: Mutex::default(),
             retired: Mutex::default(),
+            observed: Observed::default(),
             grace,
             // Whether the service was stopped, or has come to its end, only the caller knows.
             stop: stop.child_token(),
@@ -208,10 +213,28 @@ impl DataPlane {
         if let Some(announcer) = announcer {
             announcer.closed().await;
         }
+        let observation = self.0.observed.of(id);
+        observation.rests();
+        observation.journal().of_connection(EntryLevel::Success, "closed".to_owned());
+    }
+
+    /// What is seen of the connections.
+    pub(crate) fn observed(&self) -> &Observed {
+        &self.0.observed
     }
 
     /// Waits until a connection works: its cluster has answered, and its lane has its position in the feed.
     pub(crate) async fn connected(&self, id: &str) -> Result<(), Failure> {
+        let connected = self.has_connected(id).await;
+        let (level, message) = match &connected {
+            Ok(()) => (EntryLevel::Success, "connected".to_owned()),
+            Err(failure) => (EntryLevel::Failure, failure.reason.clone()),
+        };
+        self.0.observed.of(id).journal().of_connection(level, message);
+        connected
+    }
+
+    async fn has_connected(&self, id: &str) -> Result<(), Failure> {
         let was_closed =
             || Failure { reason: "it was closed or changed meanwhile".to_owned(), is_misconfigured: false };
         let (lane, served) = self.find(id).ok_or_else(was_closed)?;
@@ -388,8 +411,12 @@ impl DataPlane {
                     Err(why) => (None, Some(Failure { reason: why, is_misconfigured: true })),
                 };
                 let on_hold = self.0.config.lanes.of(connection.id().as_str()).on_hold;
-                let options = RunOptions { on_hold, dead_letters, ..run_options() };
-                (CompiledConnection::compile(connection, &options), refusal)
+                let observation = self.0.observed.of(connection.id().as_str());
+                let journal = observation.journal().clone();
+                let options = RunOptions { on_hold, dead_letters, journal, ..run_options() };
+                let compiled = CompiledConnection::compile(connection, &options);
+                observation.runs(connection, &compiled);
+                (compiled, refusal)
             }
         };
         let can_replay = matches!(self.0.config.feed, FeedConfig::Kafka(_));

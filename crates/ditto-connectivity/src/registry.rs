@@ -59,6 +59,7 @@ pub use self::standing::{ConnectionStanding, Recovery};
 use self::turns::{Turn, Turns};
 use crate::connecting;
 use crate::directory::LaneDirectory;
+use crate::observed::Observation;
 use crate::plane::DataPlane;
 use crate::status::{Standing, Watched};
 use crate::store::{ConnectionStore, Record, StoreError, Unreadable};
@@ -232,9 +233,16 @@ impl Registry {
             ConnectionCommand::Open => ConnectionStatus::Open,
             ConnectionCommand::Close => ConnectionStatus::Closed,
             // Nothing is kept of them.
-            ConnectionCommand::ResetMetrics
-            | ConnectionCommand::EnableLogs
-            | ConnectionCommand::ResetLogs => return Ok(stored),
+            ConnectionCommand::ResetMetrics => {
+                self.observation(id).reset_metrics();
+                return Ok(stored);
+            }
+            ConnectionCommand::ResetLogs => {
+                self.observation(id).reset_logs();
+                return Ok(stored);
+            }
+            // They are always written.
+            ConnectionCommand::EnableLogs => return Ok(stored),
         };
         let record = self.change(turn, Change::Status(stored, status)).await?;
         self.connected(&record).await
@@ -262,6 +270,13 @@ impl Registry {
         let failed = |failure| RegistryError::Failed { id: connection.id().clone(), failure };
         let cluster = self.0.plane.get().and_then(DataPlane::cluster);
         connecting::try_out(connection, cluster).await.map_err(failed)
+    }
+
+    /// What is seen of a connection; nothing of one that has not run in this process.
+    #[must_use]
+    pub fn observation(&self, id: &ConnectionId) -> Arc<Observation> {
+        let plane = self.0.plane.get();
+        plane.map(|plane| plane.observed().of(id.as_str())).unwrap_or_default()
     }
 
     /// How a connection stands; none if there is no such connection.
@@ -392,6 +407,9 @@ impl Registry {
                 plane.close(before.id().as_str()).await;
                 info!(connection = %before.id(), "connection closed");
             }
+        }
+        if let (Some(before), None) = (before, now) {
+            plane.observed().forget(before.id().as_str());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where we answer otherwise than the reference, on purpose: tests/vectors/differences.toml and the code of its classes.
 
 mod asked;
+mod exchanged;
 mod mapped;
 mod published;
 mod readable;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::asked::Asked;
+pub(super) use self::exchanged::many;
 use self::said::Said;
 
 /// The classes of differences.
@@ -35,7 +37,7 @@ struct Class {
 }
 
 /// In the order in which they are applied: a row may be of several.
-const CLASSES: [Class; 21] = [
+const CLASSES: [Class; 27] = [
     Class {
         id: "live-acknowledgement-stays-live",
         files: &["protocol"],
@@ -296,6 +298,64 @@ const CLASSES: [Class; 21] = [
         change: |said, expected| {
             if let Some(mapped) = said.mapped() {
                 mapped.end_never(expected);
+            }
+        },
+    },
+    Class {
+        id: "unanswered-changes-are-accepted",
+        files: &["http"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.unanswered().is_empty()),
+        change: |said, expected| {
+            let steps = said.exchanged().map(|it| it.unanswered()).unwrap_or_default();
+            steps.into_iter().for_each(|step| exchanged::put(expected, step, 202, Value::Null));
+        },
+    },
+    Class {
+        id: "lists-have-no-end",
+        files: &["http"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.long_lists().is_empty()),
+        change: |said, expected| {
+            let lists = said.exchanged().map(|it| it.long_lists()).unwrap_or_default();
+            lists.into_iter().for_each(|(step, list)| exchanged::put(expected, step, 200, list));
+        },
+    },
+    Class {
+        id: "what-was-is-not-kept",
+        files: &["http"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.of_the_past().is_empty()),
+        change: |said, expected| {
+            let error = || exchanged::error(404, "connectivity:connection.history.notfound");
+            let steps = said.exchanged().map(|it| it.of_the_past()).unwrap_or_default();
+            steps.into_iter().for_each(|step| exchanged::put(expected, step, 404, error()));
+        },
+    },
+    Class {
+        id: "a-wrong-password-is-told",
+        files: &["http"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.of_wrong_passwords().is_empty()),
+        change: |said, expected| {
+            let steps = said.exchanged().map(|it| it.of_wrong_passwords()).unwrap_or_default();
+            steps.into_iter().for_each(|step| exchanged::misconfigured(&mut expected["steps"][step]["body"]));
+        },
+    },
+    Class {
+        id: "other-types-are-refused",
+        files: &["piggyback"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.of_other_types().is_empty()),
+        change: |said, expected| {
+            let steps = said.exchanged().map(|it| it.of_other_types()).unwrap_or_default();
+            steps.into_iter().for_each(|step| exchanged::put(expected, step, 200, exchanged::refused()));
+        },
+    },
+    Class {
+        id: "there-is-no-other-service",
+        files: &["piggyback"],
+        applies: |said, _| said.exchanged().is_some_and(|it| !it.to_all_services().is_empty()),
+        change: |said, expected| {
+            for step in said.exchanged().map(|it| it.to_all_services()).unwrap_or_default() {
+                if let Some(services) = expected["steps"][step]["body"].as_object_mut() {
+                    services.retain(|service, _| service == "connectivity");
+                }
             }
         },
     },

@@ -4,6 +4,7 @@ mod compare;
 mod defined;
 mod differences;
 mod drivers;
+mod exchange;
 mod published;
 
 use std::fs;
@@ -59,11 +60,11 @@ impl Report {
     }
 }
 
-/// Runs every vector file of `dir`.
+/// Runs the chosen vector files of `dir`, by name without `.ndjson`.
 ///
 /// # Errors
 /// A file cannot be read, is no NDJSON, has an id twice, or has no row at all.
-pub fn run(dir: &Path) -> Result<Report> {
+pub fn run(dir: &Path, is_chosen: impl Fn(&str) -> bool) -> Result<Report> {
     let differences = Differences::of_project()?;
     let mut paths: Vec<_> = fs::read_dir(dir)
         .with_context(|| format!("read {}", dir.display()))?
@@ -77,6 +78,9 @@ pub fn run(dir: &Path) -> Result<Report> {
     let mut report = Report::default();
     for path in paths {
         let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !is_chosen(&file) {
+            continue;
+        }
         match driver(&file) {
             Some(driver) => report.files.push(run_file(&file, driver, &load(&path)?, &differences)?),
             None => report.not_driven.push(file),
@@ -115,6 +119,11 @@ pub fn load(path: &Path) -> Result<Vec<Row>> {
             (json.get("expect"), json.get("config_time"), json.get("run_time"))
         {
             json["expect"] = json!({ "config_time": config, "run_time": run });
+        }
+        // Requests have their answers beside them.
+        if let Some(steps) = json.get("steps").and_then(Value::as_array) {
+            let answers: Vec<_> = steps.iter().map(|step| step["expect"].clone()).collect();
+            json["expect"] = json!({ "steps": answers });
         }
         // A definition that is told in a sentence.
         if json["expect"]["normalized"] == json!({ "<recipe>": "request with defaults filled in" }) {

@@ -16,6 +16,7 @@ use super::asked::{Asked, Id};
 use super::parameters::{self, JSON, TEXT, etag};
 use super::problem::Problem;
 use super::{Api, reply, shown};
+use crate::mappers::read_definition;
 use crate::registry::{ConnectionCommand, Put};
 use crate::store::Record;
 
@@ -91,7 +92,8 @@ pub(super) async fn create(State(api): State<Api>, asked: Asked, body: Bytes) ->
 async fn created(api: &Api, asked: &Asked, body: &[u8], id: &ConnectionId) -> Result<Response, Problem> {
     parameters::check_media_type(&asked.headers, &JSON)?;
     let text = parameters::json(body)?;
-    let connection = Draft::of_post(text, id).read().map_err(|report| Problem::of_report(&report))?;
+    let connection =
+        read_definition(Draft::of_post(text, id)).map_err(|report| Problem::of_report(&report))?;
     let record = asked.within(api.registry.create(connection)).await?;
     Ok(answer_created(asked, &record))
 }
@@ -100,7 +102,8 @@ async fn tried(api: &Api, asked: &Asked, body: &[u8]) -> Result<Response, Proble
     parameters::check_media_type(&asked.headers, &JSON)?;
     let text = parameters::json(body)?;
     let id = new_id("-dry-run")?;
-    let connection = Draft::of_dry_run(text, &id).read().map_err(|report| Problem::of_report(&report))?;
+    let connection =
+        read_definition(Draft::of_dry_run(text, &id)).map_err(|report| Problem::of_report(&report))?;
     asked.within(api.registry.test(&connection)).await?;
     Ok(reply::empty(StatusCode::OK))
 }
@@ -313,8 +316,7 @@ pub(super) async fn status(State(api): State<Api>, Id(id): Id, asked: Asked) -> 
         (status = 200, description = "The counts, or nulls of a connection that does not run.", content_type = "application/json", body = Value),
         (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 503, description = "It runs, and its counts are not kept in windows yet: see `/metrics`.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = Value)
     )
 )]
 pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -327,11 +329,10 @@ pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) ->
     get, path = "/api/2/connections/{id}/logs", tag = "connections", security(("devops" = [])),
     params(("id" = String, Path, description = "Its id.")),
     responses(
-        (status = 200, description = "The entries; none of a connection that does not run.", content_type = "application/json", body = Value),
+        (status = 200, description = "The entries; the newest of each kind.", content_type = "application/json", body = Value),
         (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 503, description = "It runs, and its entries are not kept yet.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = Value)
     )
 )]
 pub(super) async fn logs(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {

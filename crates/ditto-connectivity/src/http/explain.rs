@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::{Api, reply};
 use crate::eval::explain_with;
 use crate::feed::{Line, record};
+use crate::mappers::run_options;
 
 /// Says why a signal is published to the targets of a connection, or not; sends nothing.
 ///
@@ -58,7 +59,7 @@ async fn explained(api: &Api, asked: &Asked, id: &ConnectionId, body: &[u8]) -> 
     let handle = Handle::current();
     // It waits for what the directory is asked.
     let explaining = tokio::task::spawn_blocking(move || {
-        let mut explainer = Explainer::new(CompiledConnection::compile(&connection));
+        let mut explainer = Explainer::new(CompiledConnection::compile(&connection, &run_options()));
         match directory {
             Some(mut directory) => explain_with(&mut directory, &handle, &mut explainer, &signal),
             None => explainer.explain(&signal, &mut Nothing),

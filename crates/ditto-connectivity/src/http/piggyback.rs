@@ -19,6 +19,7 @@ use super::devops::SERVICE;
 use super::parameters;
 use super::problem::Problem;
 use super::{Api, audit, reply, shown};
+use crate::mappers::read_definition;
 use crate::registry::{Precondition, Put, RegistryError};
 
 /// What takes commands for one connection.
@@ -326,7 +327,7 @@ impl Api {
 
     async fn created(&self, asked: &Asked, command: &Command<'_>) -> Outcome {
         let Some(text) = command.connection else { return Outcome::Undelivered(missing("connection")) };
-        let connection = match Draft::of_command(text).read() {
+        let connection = match read_definition(Draft::of_command(text)) {
             Ok(connection) => connection,
             Err(report) => return refused(&report),
         };
@@ -347,14 +348,14 @@ impl Api {
         let id = of_definition.and_then(|it| it.get("id")?.as_str()?.parse::<ConnectionId>().ok());
         let Some(id) = id else {
             // Whoever reads it says what is wrong with the id.
-            return match Draft::of_command(text).read() {
+            return match read_definition(Draft::of_command(text)) {
                 Ok(_) => Outcome::Undelivered(missing("connection/id")),
                 Err(report) => refused(&report),
             };
         };
         let read = |stored: Option<&ditto_connection::Connection>| {
             let draft = Draft::of_command(text);
-            stored.map_or(draft, |stored| draft.with_secrets_of(stored)).read()
+            read_definition(stored.map_or(draft, |stored| draft.with_secrets_of(stored)))
         };
         let put = match self.registry.put(&id, read, &Precondition::default()).await {
             Ok(Put::Created(record)) => {
@@ -369,7 +370,7 @@ impl Api {
 
     async fn tested(&self, command: &Command<'_>) -> Outcome {
         let Some(text) = command.connection else { return Outcome::Undelivered(missing("connection")) };
-        let connection = match Draft::of_command(text).read() {
+        let connection = match read_definition(Draft::of_command(text)) {
             Ok(connection) => connection,
             Err(report) => return refused(&report),
         };

@@ -6,14 +6,12 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use ditto_outbound::TargetCounts;
+use ditto_outbound::{Step, TargetCounts};
 
 use super::{Api, reply};
 use crate::report::Report;
 
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Reasons for which a signal does not pass what the reference calls filtering.
-const UNFILTERED: [&str; 3] = ["not-readable", "restricted", "filtered"];
 
 /// Counters and gauges, as text for Prometheus.
 #[utoipa::path(
@@ -119,17 +117,9 @@ impl Exposition {
     }
 }
 
-/// What the reference counts under these names; what it counts beside them is not known apart here.
-fn categories_of(counts: &TargetCounts) -> [(&'static str, u64); 4] {
-    let unfiltered = counts.dropped.iter().filter(|(reason, _)| UNFILTERED.contains(reason));
-    let unfiltered: u64 = unfiltered.map(|(_, count)| count).sum();
-    let dropped: u64 = counts.dropped.iter().map(|(_, count)| count).sum();
-    [
-        ("dispatched", counts.selected),
-        ("filtered", counts.selected.saturating_sub(unfiltered)),
-        ("published", counts.published),
-        ("dropped", dropped.saturating_sub(unfiltered)),
-    ]
+/// What the reference counts under these names, whether it went well or not.
+fn categories_of(counts: &TargetCounts) -> [(&'static str, u64); Step::ALL.len()] {
+    Step::ALL.map(|step| (step.name(), counts.of_step(step).iter().sum()))
 }
 
 fn escaped(value: &str) -> String {
@@ -145,17 +135,5 @@ mod tests {
         let mut exposition = Exposition::default();
         exposition.sample("x", &[("a", "b\"c\\d\ne"), ("f", "")], 7);
         assert_eq!(exposition.0, "x{a=\"b\\\"c\\\\d\\ne\",f=\"\"} 7\n");
-    }
-
-    #[test]
-    fn what_passes_the_filter_is_filtered() {
-        let counts = TargetCounts {
-            selected: 10,
-            published: 3,
-            dropped: vec![("filtered", 4), ("not-readable", 1), ("expired", 2)],
-            failed: Vec::new(),
-        };
-        let expected = [("dispatched", 10), ("filtered", 5), ("published", 3), ("dropped", 2)];
-        assert_eq!(categories_of(&counts), expected);
     }
 }

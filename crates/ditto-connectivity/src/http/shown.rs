@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use ditto_protocol::{ConnectionId, ErrorCode};
+use ditto_protocol::ConnectionId;
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::connections::Fields;
 use super::problem::Problem;
+use crate::mappers::read_definition;
 use crate::registry::{ConnectionStanding, Precondition, Put, RegistryError};
 use crate::status::{Standing, Word};
 use crate::store::Record;
@@ -27,7 +28,7 @@ impl Api {
     ) -> Result<Put, RegistryError> {
         let read = |stored: Option<&ditto_connection::Connection>| {
             let draft = ditto_connection::Draft::of_put(text, id);
-            stored.map_or(draft, |stored| draft.with_secrets_of(stored)).read()
+            read_definition(stored.map_or(draft, |stored| draft.with_secrets_of(stored)))
         };
         self.registry.put(id, read, precondition).await
     }
@@ -39,38 +40,28 @@ impl Api {
         Ok(self.standing(&record, &standing))
     }
 
-    /// The metrics of a connection that does not run: the reference has none then.
+    /// The metrics of a connection.
     pub(super) fn metrics(&self, id: &ConnectionId) -> Result<Value, Problem> {
-        self.check_idle(
-            id,
-            "Its metrics are not kept in windows of time yet.",
-            "See /metrics for what was counted.",
-        )?;
-        Ok(json!({
-            "type": "connectivity.responses:retrieveConnectionMetrics", "status": 200, "connectionId": id.as_str(),
-            "connectionMetrics": { "inbound": null, "outbound": null }, "containsFailures": false,
-            "sourceMetrics": { "addressMetrics": null }, "targetMetrics": { "addressMetrics": null },
-        }))
-    }
-
-    /// The logs of a connection that does not run: the reference has none then.
-    pub(super) fn logs(&self, id: &ConnectionId) -> Result<Value, Problem> {
-        self.check_idle(id, "Its logs are not kept yet.", "See its status, and the log of the service.")?;
-        Ok(
-            json!({ "connectionId": id.as_str(), "connectionLogs": [], "enabledSince": null, "enabledUntil": null }),
-        )
-    }
-
-    /// What is not built is refused where it would tell something (docs/adr/0006-refuse-what-is-not-built.md).
-    fn check_idle(&self, id: &ConnectionId, what: &str, remedy: &str) -> Result<(), Problem> {
+        let mut said = Map::new();
+        said.insert("type".to_owned(), "connectivity.responses:retrieveConnectionMetrics".into());
+        said.insert("status".to_owned(), 200.into());
+        said.insert("connectionId".to_owned(), id.as_str().into());
         self.record(id)?;
-        match self.registry.status(id) {
-            Some(standing) if standing.client.word != Word::Closed => {
-                let message = format!("The connection with ID `{id}` runs. {what}");
-                Err(Problem::new(ErrorCode::CONNECTION_TIMEOUT, message, remedy))
-            }
-            _ => Ok(()),
+        if let Value::Object(metrics) = self.registry.observation(id).metrics() {
+            said.extend(metrics);
         }
+        Ok(said.into())
+    }
+
+    /// The logs of a connection.
+    pub(super) fn logs(&self, id: &ConnectionId) -> Result<Value, Problem> {
+        let mut said = Map::new();
+        said.insert("connectionId".to_owned(), id.as_str().into());
+        self.record(id)?;
+        if let Value::Object(logs) = self.registry.observation(id).logs() {
+            said.extend(logs);
+        }
+        Ok(said.into())
     }
 
     fn standing(&self, record: &Record, standing: &ConnectionStanding) -> Value {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ditto_outbound::{
     CompiledConnection, Feed, FeedPolicy, FeedRecord, Intake, Lane, NoAcknowledgements, Origin, Payload,
+    RunOptions,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -34,7 +35,10 @@ impl Announcer {
             return None;
         }
         let leaf = KafkaLeaf::new(plane.pool(), served.settings().clone()).ok()?;
-        let compiled = CompiledConnection::compile(served.connection(), &run_options());
+        let compiled = CompiledConnection::compile(
+            served.connection(),
+            &RunOptions { journal: served.compiled().journal().clone(), ..run_options() },
+        );
         Some(Self { id: served.id().to_owned(), compiled, leaf })
     }
 

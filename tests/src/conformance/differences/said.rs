@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
+use super::exchanged::Exchanged;
 use super::mapped::Mapped;
 use super::readable::Readable;
 use super::scripted::Scripted;
@@ -63,6 +64,11 @@ impl Said {
     /// What the row publishes, if it is a whole connection.
     pub(super) fn published(&self) -> Option<Published<'_>> {
         Published::of(&self.row)
+    }
+
+    /// The row's requests, if it has some.
+    pub(super) fn exchanged(&self) -> Option<Exchanged<'_>> {
+        Exchanged::of(&self.row)
     }
 
     /// The row's script, if it is about one.

@@ -2,6 +2,7 @@
 
 mod connections;
 mod entity_ids;
+mod http;
 mod kafka_addresses;
 mod mapping;
 mod outbound;
@@ -15,7 +16,7 @@ mod topics;
 use ditto_protocol::ProtocolError;
 use serde_json::{Value, json};
 
-use super::{Rules, compare};
+use super::{Rules, compare, exchange};
 
 /// Answers the rows of one file.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ const fn driver(
     Driver { file, rules: Rules { informative }, run, settle: None }
 }
 
-pub(super) const DRIVERS: [Driver; 15] = [
+pub(super) const DRIVERS: [Driver; 17] = [
     driver("protocol", &["class"], protocol::run),
     driver("topicpath", &[], topicpath::run),
     driver("entity-ids", &[], entity_ids::run),
@@ -59,6 +60,8 @@ pub(super) const DRIVERS: [Driver; 15] = [
     driver("rql", &[], rql::run),
     driver("topics", &[], topics::run),
     Driver { settle: Some(connections::settle), ..driver("connections", &["field"], connections::run) },
+    Driver { settle: Some(exchange::settle), ..driver("http", &[], http::run) },
+    Driver { settle: Some(exchange::settle), ..driver("piggyback", &[], http::run) },
     driver("mapping", &[], mapping::run),
     driver("mapping-js", &[], mapping::run),
     driver("mapping-other", &[], mapping::run),

@@ -1,0 +1,93 @@
+//! http and piggyback: the service's own program, with a real broker.
+
+use ditto_tests::conformance::{self, Verdict};
+use serde_json::Value;
+
+/// What is not built yet: sources (docs/adr/0006-refuse-what-is-not-built.md), metrics in windows and logs of a connection.
+/// A row that passes must be taken from here.
+const NOT_YET: [(&str, &[&str]); 2] = [
+    (
+        "http",
+        &[
+            "http-cmd-open-refused",
+            "http-live-and-metrics",
+            "http-consumer-count-two",
+            "http-put-reopens",
+            "http-dry-ok",
+            "http-dry-refused",
+            "http-dry-bad-password",
+            "http-placeholder-target-status",
+            "http-password-with-quote",
+            "http-open-while-retrying",
+        ],
+    ),
+    ("piggyback", &["pig-lifecycle", "pig-open-refused", "pig-test-ok", "pig-header-timeout"]),
+];
+
+#[test]
+fn requests_are_answered_as_by_the_reference() -> anyhow::Result<()> {
+    let differences = conformance::Differences::of_project()?;
+    let mut changed = 0;
+    for (file, not_yet) in NOT_YET {
+        let driver = conformance::driver(file).expect("it is driven");
+        let rows = conformance::load(&super::vectors().join(format!("{file}.ndjson")))?;
+        assert_eq!(rows.len(), if file == "http" { 56 } else { 45 }, "{file}");
+        let (mut failed, mut findings) = (Vec::new(), Vec::new());
+        for row in rows {
+            let answer = (driver.run)(&row.json);
+            if let Verdict::Failed(found) = conformance::judge(file, driver, &row, &answer, &differences) {
+                findings.push(format!("{}: {found:#?}", row.id));
+                failed.push(row.id);
+                continue;
+            }
+            let ours = differences.expectation(file, &row.json);
+            let expected = ours.as_ref().unwrap_or(&row.json["expect"]);
+            for mutant in super::places(expected)
+                .into_iter()
+                .filter(|place| is_compared(expected, place))
+                .flat_map(|place| [super::with_other(expected, &place), super::without(expected, &place)])
+            {
+                let Some(mutant) = mutant else { continue };
+                changed += 1;
+                assert!(!driver.findings(&mutant, &answer).is_empty(), "{} passes: {mutant}", row.id);
+            }
+        }
+        failed.sort();
+        let mut not_yet = not_yet.to_vec();
+        not_yet.sort_unstable();
+        assert_eq!(failed, not_yet, "{file}: {}", findings.join("\n"));
+    }
+    assert!(changed > 1_000, "only {changed} members were changed");
+    Ok(())
+}
+
+/// Whether a place of an expectation is compared as it stands: not what the reference breaks at (rule 3), what is
+/// informative, how lists are compared and what they may have more, nor secrets.
+fn is_compared(expected: &Value, place: &str) -> bool {
+    let Some((step, rest)) =
+        place.strip_prefix("/steps/").map(|rest| rest.split_once('/').unwrap_or((rest, "")))
+    else {
+        return true;
+    };
+    let step = &expected["steps"][step.parse::<usize>().unwrap_or_default()];
+    if step.is_null() {
+        return true;
+    }
+    let breaks = step["internal_error"] == true
+        || step["status"] == 408 && step["body"].is_null()
+        || step["body"]["error"] == "connectivity:internalerror";
+    let is_within = |name: &str| rest == name || rest.starts_with(&format!("{name}/"));
+    let informative =
+        ["headers/entity-revision", "headers/response-required", "compare", "mentions", "internal_error"];
+    let is_left_open = informative.iter().any(|name| is_within(name))
+        // Members that are not listed are not compared.
+        || rest.is_empty()
+        || rest == "headers"
+        // A list that may have more has less.
+        || !step["compare"].is_null() && is_within("body")
+        // Ours may say more.
+        || rest.ends_with("/description")
+        || rest.ends_with("/uri") && place.contains("connection")
+        || rest == "body" && (step["body"].is_string() || step["body"].is_null());
+    !breaks && !is_left_open
+}
