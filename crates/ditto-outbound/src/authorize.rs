@@ -64,7 +64,9 @@ pub(crate) fn readable(
     match signal.decide(target) {
         Decision::Granted => Ok(Readable(signal.clone())),
         Decision::Restricted(view) => signal.viewed(&view).map(Readable).ok_or(DropReason::Restricted),
-        // The index selects by granted subject, so this is a second lock on the same door.
+        // The index selects by subject, and the policy decides by path, too: its subjects read other parts of the thing.
+        Decision::Denied if signal.is_selected_for(target) => Err(DropReason::Restricted),
+        // A second lock on the same door.
         Decision::Denied => Err(DropReason::NotReadable),
     }
 }

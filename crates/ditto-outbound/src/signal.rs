@@ -283,6 +283,12 @@ impl RoutedSignal {
         }
     }
 
+    /// Whether its policy lets a subject of the target read some part of what it is of: then the index selects the target.
+    pub(crate) fn is_selected_for(&self, target: &CompiledTarget) -> bool {
+        let Some(Audience::Policy(_, grants)) = self.audience() else { return false };
+        grants.decide(target.context()) != Decision::Denied
+    }
+
     /// Whether it is about the connection of that id.
     pub(crate) fn is_about(&self, connection_id: &str) -> bool {
         let entity = self.signal.entity();

@@ -118,7 +118,7 @@ fn a_revoked_path() {
     case.signal["path"] = json!("/attributes/secret");
     case.check(expect![[r#"
         dropped
-        not-readable
+        restricted
         by its policy the target's subjects may not read thing:/attributes/secret: entry `guests` revokes READ on thing:/attributes/secret to `integ:guest`
         take that revoke out of entry `guests`, or grant READ at thing:/attributes/secret or below
     "#]]);

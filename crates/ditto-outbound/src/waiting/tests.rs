@@ -199,7 +199,7 @@ fn a_policy_decides_once_it_is_known() {
     directory.tell_policy("acme:one", Some(enforcer()));
     assert!(run.now_or_never().is_some());
     assert_eq!(sent(&leaf), [record("two", 2), record("one", 1), record("one", 4)]);
-    assert_eq!(counts(&connection), [("published", 3), ("not-readable", 1)]);
+    assert_eq!(counts(&connection), [("published", 3), ("restricted", 1)]);
     let counts = counters.snapshot();
     assert_eq!(
         (counts.unselected, counts.unreadable),
