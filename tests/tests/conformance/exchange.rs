@@ -42,12 +42,13 @@ fn requests_are_answered_as_by_the_reference() -> anyhow::Result<()> {
             }
             let ours = differences.expectation(file, &row.json);
             let expected = ours.as_ref().unwrap_or(&row.json["expect"]);
-            for mutant in super::places(expected)
-                .into_iter()
-                .filter(|place| is_compared(expected, place))
-                .flat_map(|place| [super::with_other(expected, &place), super::without(expected, &place)])
-            {
-                let Some(mutant) = mutant else { continue };
+            // Headers that a row does not name are not compared.
+            let mutants = |place: String| {
+                let without = super::without(expected, &place).filter(|_| !place.contains("/headers/"));
+                [super::with_other(expected, &place), without]
+            };
+            let places = super::places(expected).into_iter().filter(|place| is_compared(expected, place));
+            for mutant in places.flat_map(mutants).flatten() {
                 changed += 1;
                 assert!(!driver.findings(&mutant, &answer).is_empty(), "{} passes: {mutant}", row.id);
             }
