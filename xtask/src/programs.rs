@@ -65,7 +65,7 @@ pub(crate) fn campaign(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     with_broker("campaign", &args.args)
 }
 
-pub(crate) fn with_broker(name: &str, args: &[String]) -> anyhow::Result<ExitCode> {
+fn with_broker(name: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     // Built before the broker starts: nothing else is to run beside what is measured.
     build()?;
     let dir =

@@ -48,11 +48,13 @@ pub(crate) struct Resolver<F> {
     pub(crate) work: usize,
     /// Imported policies that `imported` does not have.
     pub(crate) missing: BTreeSet<PolicyId>,
+    /// What `imported` has answered: each policy is asked for once.
+    answers: HashMap<PolicyId, Option<Arc<Policy>>>,
 }
 
 impl<F: FnMut(&PolicyId) -> Option<Arc<Policy>>> Resolver<F> {
     pub(crate) fn new(imported: F, now: SystemTime) -> Self {
-        Self { imported, now, work: 0, missing: BTreeSet::new() }
+        Self { imported, now, work: 0, missing: BTreeSet::new(), answers: HashMap::new() }
     }
 
     /// The entries that count, imported ones under their labels `imported-<policy>-<label>`.
@@ -75,7 +77,9 @@ impl<F: FnMut(&PolicyId) -> Option<Arc<Policy>>> Resolver<F> {
         let mut entries = Vec::new();
         for import in imports {
             self.count(1)?;
-            let Some(policy) = (self.imported)(&import.id) else {
+            let imported = &mut self.imported;
+            let answer = self.answers.entry(import.id.clone()).or_insert_with(|| imported(&import.id));
+            let Some(policy) = answer.clone() else {
                 self.missing.insert(import.id.clone());
                 continue;
             };

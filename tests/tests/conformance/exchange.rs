@@ -1,5 +1,7 @@
 //! http and piggyback: the service's own program, with a real broker.
 
+#![expect(clippy::indexing_slicing, reason = "a test: a panic is its answer")]
+
 use ditto_tests::conformance::{self, Verdict};
 use serde_json::Value;
 

@@ -194,7 +194,8 @@ fn leave_out(value: &mut Value, outer: &str, inner: &str) -> bool {
             leave_out(value, outer, inner) || own || any
         }),
         Value::Array(elements) => {
-            elements.iter_mut().map(|value| leave_out(value, outer, inner)).fold(false, |any, own| own || any)
+            elements.iter_mut().map(|value| leave_out(value, outer, inner)).filter(|is_out| *is_out).count()
+                > 0
         }
         _ => false,
     }
