@@ -6,9 +6,11 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use ditto_javascript::ScriptUsage;
 use ditto_outbound::{Step, TargetCounts};
 
 use super::{Api, reply};
+use crate::mappers::scripts;
 use crate::report::Report;
 
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,6 +26,7 @@ const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let mut exposition = Exposition::default();
     exposition.of_registry(&api);
+    exposition.of_scripts(&scripts());
     if let Some(report) = &api.report {
         exposition.of_report(report);
     }
@@ -45,6 +48,21 @@ impl Exposition {
         for (word, count) in stands {
             self.sample("ditto_connectivity_connections", &[("status", &word)], count);
         }
+    }
+
+    fn of_scripts(&mut self, scripts: &ScriptUsage) {
+        let name = "ditto_connectivity_script_scopes";
+        self.family(name, "gauge", "Engines that run scripts of payload mappers.");
+        self.sample(name, &[], scripts.scopes as u64);
+        self.family("ditto_connectivity_script_bytes", "gauge", "Memory of these engines, in bytes.");
+        self.sample("ditto_connectivity_script_bytes", &[], scripts.bytes as u64);
+        let name = "ditto_connectivity_script_calls_ended_total";
+        self.family(name, "counter", "Calls of scripts that met a bound.");
+        self.sample(name, &[("bound", "time")], scripts.out_of_time);
+        self.sample(name, &[("bound", "memory")], scripts.out_of_memory);
+        let name = "ditto_connectivity_script_overdue";
+        self.family(name, "gauge", "Scripts that still run though their time is over: each holds its lane.");
+        self.sample(name, &[], scripts.overdue.len() as u64);
     }
 
     fn of_report(&mut self, report: &Report) {
@@ -113,7 +131,8 @@ impl Exposition {
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
         let label = |(name, value): &(&str, &str)| format!("{name}=\"{}\"", escaped(value));
         let labels: Vec<_> = labels.iter().map(label).collect();
-        let _ = writeln!(self.0, "{name}{{{}}} {value}", labels.join(","));
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 }
 
