@@ -21,6 +21,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use self::neighbour::Neighbour;
 use self::report::Report;
 pub use self::usage::{Allocations, Usage};
 use crate::broker::Broker;
@@ -28,7 +29,7 @@ use crate::broker::Broker;
 /// The command line of the benchmark programs.
 #[derive(Debug, Parser)]
 #[command(
-    about = "Measures the main job against raw librdkafka, what a dead neighbour costs, and the languages and mappers"
+    about = "Measures the main job against raw librdkafka, what a bad neighbour costs, and the languages and mappers"
 )]
 pub struct Args {
     /// `table` for people, `json` for a line per benchmark.
@@ -132,7 +133,9 @@ pub fn main(allocations: Allocations) -> anyhow::Result<ExitCode> {
         moved(&Broker::of_this_run()?, &args, "filtered", &[Role::Raw, Role::Filtered])?;
     }
     if is_asked_for(Bench::Neighbour) {
-        neighbour(&Broker::of_this_run()?, &args)?;
+        let broker = Broker::of_this_run()?;
+        neighbour(&broker, &args, Neighbour::Dead)?;
+        neighbour(&broker, &args, Neighbour::Loops)?;
     }
     if is_asked_for(Bench::Mappers) {
         mappers::run(&args, allocations)?;
@@ -189,27 +192,29 @@ fn moved(broker: &Broker, args: &Args, name: &'static str, roles: &[Role]) -> an
     Ok(())
 }
 
-/// Latencies of a connection that is well, alone and beside one whose cluster is dead; runs take turns.
+/// Latencies of a connection that is well, alone and beside one that is not; runs take turns.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
-fn neighbour(broker: &Broker, args: &Args) -> anyhow::Result<()> {
+fn neighbour(broker: &Broker, args: &Args, other: Neighbour) -> anyhow::Result<()> {
     let mut latencies = Vec::new();
     for round in 0..args.pairs {
-        let is_odd = round % 2 == 1;
-        let mut of_round = [(is_odd, None), (!is_odd, None)];
-        for (with_neighbour, latency) in &mut of_round {
-            let measured = neighbour::run(broker, round, *with_neighbour)?;
-            let whom = if *with_neighbour { "beside a dead one" } else { "alone" };
+        let mut of_round = [(None, None), (Some(other), None)];
+        if round % 2 == 1 {
+            of_round.reverse();
+        }
+        for (beside, latency) in &mut of_round {
+            let measured = neighbour::run(broker, round, *beside)?;
+            let whom = beside.map_or_else(|| "alone".to_owned(), |other| format!("beside {}", other.name()));
             eprintln!("round {}: {whom}: median {:?}, p99 {:?}", round + 1, measured.median, measured.p99);
             *latency = Some(measured);
         }
-        of_round.sort_by_key(|(with_neighbour, _)| *with_neighbour);
+        of_round.sort_by_key(|(beside, _)| beside.is_some());
         let [(_, alone), (_, beside)] = of_round;
         latencies.extend(alone.zip(beside));
     }
     let text = if args.format == Format::Json {
-        report::neighbour_json(&latencies)
+        report::neighbour_json(other.name(), &latencies)
     } else {
-        report::neighbour_table(&latencies)
+        report::neighbour_table(other.name(), &latencies)
     };
     println!("{text}");
     Ok(())

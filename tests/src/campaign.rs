@@ -73,6 +73,8 @@ pub struct Outcome {
     pub records: usize,
     /// Signals × targets that had to fail, and came out nowhere.
     pub failed: u64,
+    /// Dead letters of them, those that came again included.
+    pub letters: usize,
     /// How often the service's counters were read.
     pub readings: usize,
     /// How often they were not in balance, with each other, with the topics, or in the end with what is due.
@@ -155,10 +157,17 @@ fn play(
         records += contents.len();
         verdict.add(&*work, &sent, target, &contents, topic);
     }
+    let mut letters = 0;
+    if let Some(topic) = scene.letters() {
+        let contents = scene.broker().contents(&topic)?;
+        progress(format!("{topic}: {} dead letters", contents.len()));
+        letters = contents.len();
+        verdict.add_letters(&*work, &sent, &contents, &topic);
+    }
     for finding in verdict.findings.iter().take(20) {
         progress(finding.clone());
     }
-    for topic in scene.topics().iter().chain([&scene.feed]) {
+    for topic in scene.topics().iter().chain([&scene.feed]).chain(scene.letters().as_ref()) {
         scene.broker().delete_topic(topic)?;
     }
     let records_of_a_signal: usize =
@@ -169,6 +178,7 @@ fn play(
         signals: sent.acknowledged.len(),
         records,
         failed: accounts.iter().map(Account::failed).sum(),
+        letters,
         readings: scene.readings,
         unbalanced,
         seed: plan.seed,
@@ -201,6 +211,7 @@ mod tests {
             signals: 9,
             records: 12,
             failed: 0,
+            letters: 0,
             readings: 1,
             unbalanced: 0,
             seed: 1,

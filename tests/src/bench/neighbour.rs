@@ -1,4 +1,4 @@
-//! What a connection to a dead cluster costs the latency of one that is well.
+//! What a connection that is not well costs the latency of one that is.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -28,12 +28,33 @@ pub(super) struct Latency {
     pub(super) p99: Duration,
 }
 
-/// One run, with or without the dead neighbour.
+/// What runs beside the connection whose latency is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Neighbour {
+    /// A connection whose cluster takes connections and never answers.
+    Dead,
+    /// A connection whose script goes on until it is ended, with each signal.
+    Loops,
+}
+
+impl Neighbour {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Dead => "one to a dead cluster",
+            Self::Loops => "one whose script never ends",
+        }
+    }
+}
+
+/// One run, alone or beside a neighbour.
 ///
 /// # Errors
 /// The service does not start, or not everything comes out.
-pub(super) fn run(broker: &Broker, round: usize, with_neighbour: bool) -> anyhow::Result<Latency> {
-    let name = format!("neighbour-{round}-{with_neighbour}");
+pub(super) fn run(broker: &Broker, round: usize, beside: Option<Neighbour>) -> anyhow::Result<Latency> {
+    let name = match beside {
+        None => format!("neighbour-{round}-alone"),
+        Some(beside) => format!("neighbour-{round}-{beside:?}"),
+    };
     let (from, to) = (format!("{name}-feed"), format!("{name}-output"));
     for topic in [&from, &to] {
         broker.create_topic(topic, PARTITIONS, &[])?;
@@ -48,12 +69,29 @@ pub(super) fn run(broker: &Broker, round: usize, with_neighbour: bool) -> anyhow
     ))?;
     // Takes connections and never says a word.
     let dead = TcpListener::bind("127.0.0.1:0")?;
-    if with_neighbour {
-        setup.connection(&definition(
+    match beside {
+        None => {}
+        Some(Neighbour::Dead) => setup.connection(&definition(
             "dead",
             &dead.local_addr()?.to_string(),
             &target("nowhere/{{ thing:id }}"),
-        ))?;
+        ))?,
+        Some(Neighbour::Loops) => {
+            let mut loops = definition("loops", &broker.listeners.plaintext, &target("loops/{{ thing:id }}"));
+            let script = "function mapFromDittoProtocolMsg() { for (;;) {} }";
+            if let Some(members) = loops.as_object_mut() {
+                members.insert(
+                    "mappingDefinitions".to_owned(),
+                    json!({"loop": {
+                        "mappingEngine": "JavaScript", "options": {"outgoingScript": script},
+                    }}),
+                );
+            }
+            if let Some(target) = loops.pointer_mut("/targets/0").and_then(serde_json::Value::as_object_mut) {
+                target.insert("payloadMapping".to_owned(), json!(["loop"]));
+            }
+            setup.connection(&loops)?;
+        }
     }
     setup.feed(&format!(
         "kind = \"kafka\"\nbootstrap_servers = \"{}\"\ntopics = [\"{from}\"]\ngroup_id = \"{name}\"\n\

@@ -142,18 +142,18 @@ fn p99_ms(latency: &Latency) -> f64 {
     latency.p99.as_secs_f64() * 1e3
 }
 
-pub(super) fn neighbour_json(latencies: &[(Latency, Latency)]) -> String {
-    let [alone, beside, ratio] = neighbours(latencies, p99_ms);
+pub(super) fn neighbour_json(beside: &str, latencies: &[(Latency, Latency)]) -> String {
+    let [alone, with_other, ratio] = neighbours(latencies, p99_ms);
     json!({
-        "bench": "neighbour", "p99_ratio": ratio.median, "p99_ratio_min": ratio.min, "p99_ratio_max": ratio.max,
-        "p99_alone_ms": alone.median, "p99_beside_ms": beside.median, "pairs": latencies.len(),
+        "bench": "neighbour", "beside": beside, "p99_ratio": ratio.median, "p99_ratio_min": ratio.min, "p99_ratio_max": ratio.max,
+        "p99_alone_ms": alone.median, "p99_beside_ms": with_other.median, "pairs": latencies.len(),
     })
     .to_string()
 }
 
-pub(super) fn neighbour_table(latencies: &[(Latency, Latency)]) -> String {
+pub(super) fn neighbour_table(beside: &str, latencies: &[(Latency, Latency)]) -> String {
     let mut text = format!(
-        "neighbour: latency of a connection alone and beside one to a dead cluster, {} rounds; median (least–largest)\n\
+        "neighbour: latency of a connection alone and beside {beside}, {} rounds; median (least–largest)\n\
          {:<8} {:>22} {:>22} {:>20}\n",
         latencies.len(),
         "",
@@ -162,8 +162,8 @@ pub(super) fn neighbour_table(latencies: &[(Latency, Latency)]) -> String {
         "ratio"
     );
     for (name, part) in [("median", median_ms as fn(&Latency) -> f64), ("p99", p99_ms)] {
-        let [alone, beside, ratio] = neighbours(latencies, part).map(|spread| spread.rounded(2));
-        text.push_str(&format!("{name:<8} {alone:>22} {beside:>22} {ratio:>20}\n"));
+        let [alone, with_other, ratio] = neighbours(latencies, part).map(|spread| spread.rounded(2));
+        text.push_str(&format!("{name:<8} {alone:>22} {with_other:>22} {ratio:>20}\n"));
     }
     text
 }

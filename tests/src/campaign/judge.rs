@@ -108,6 +108,49 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Judges dead letters: each signal that fails at a target has one, as it must be, and nothing else has.
+    pub(super) fn add_letters(&mut self, work: &dyn Work, sent: &Sent, records: &[Consumed], topic: &str) {
+        let mut seen = BTreeMap::<(Signal, usize), usize>::new();
+        for record in records {
+            let at = format!("{topic}[{}]@{}", record.partition, record.offset);
+            let of = serde_json::from_str::<serde_json::Value>(&record.value_text()).ok();
+            let of = of.and_then(|of| of["headers"]["correlation-id"].as_str().map(str::to_owned));
+            let signal = of.as_deref().and_then(Signal::of_correlation_id);
+            let signal = signal.filter(|it| sent.acknowledged.contains(it) || sent.unknown.contains(it));
+            let target = record.header("ditto-dead-letter-target");
+            let due = signal.map(|signal| (signal, work.letters(signal).unwrap_or_default()));
+            let due = due.and_then(|(signal, letters)| {
+                let letter = letters.into_iter().find(|letter| letter.target.to_string() == target)?;
+                Some((signal, letter))
+            });
+            let Some((signal, letter)) = due else {
+                self.phantom += 1;
+                self.findings.push(format!("{at}: no letter of `{of:?}` for target {target} is due"));
+                continue;
+            };
+            if let Some(what) = letter.difference(signal, record) {
+                self.unequal += 1;
+                let payload: String = record.value_text().chars().take(2_000).collect();
+                self.findings.push(format!("{at}: the {what} of {signal:?} is not as it is due: {payload}"));
+                continue;
+            }
+            let times = seen.entry((signal, letter.target)).or_default();
+            *times += 1;
+            self.duplicates += usize::from(*times > 1);
+        }
+        for signal in &sent.acknowledged {
+            for letter in work.letters(*signal).unwrap_or_default() {
+                if !seen.contains_key(&(*signal, letter.target)) {
+                    self.lost += 1;
+                    self.findings
+                        .push(format!("{topic}: the letter of {signal:?} for {} is lost", letter.target));
+                }
+            }
+        }
+    }
+}
+
 /// What a record is, by what must come out of its signal.
 fn found(work: &dyn Work, sent: &Sent, target: usize, record: &Consumed) -> Found {
     let signal = Signal::of_correlation_id(&record.header("correlation-id"));

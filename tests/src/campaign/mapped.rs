@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use self::draft::{AUDITOR, Draft, Kind, LABEL, PARTS, Reach, has_policy_of_parts, policy_id, site};
 use self::node::Node;
 use super::driver::THINGS;
-use super::work::{CONNECTION, Due, Fate, Payload, READER, Signal, Work};
+use super::work::{CONNECTION, Due, Fate, Letter, Payload, READER, Signal, Work};
 use crate::service::Setup;
 use crate::topics::{Consumed, Written};
 
@@ -146,29 +146,22 @@ impl Work for Mapped {
 
     fn fate(&self, target: usize, signal: Signal) -> Fate {
         let draft = Draft::of(self.seed, signal);
-        let is_subscribed = match draft.kind {
-            Kind::TwinEvent => true,
-            Kind::LiveEvent => target != ENRICHED,
-            Kind::LiveMessage => target != CLOUD,
-            Kind::LiveCommand => target == SCRIPTED || target == CLOUD,
-        };
-        if !is_subscribed {
-            return Fate::Unselected;
+        match Seen::by(&draft, target) {
+            Ok(seen) => fate_of(&draft, &seen, target),
+            Err(fate) => fate,
         }
-        let seen = match draft.reach(target == CLOUD) {
-            Reach::Nothing => return Fate::Unselected,
-            Reach::All => Seen { value: draft.value.clone(), is_whole: true },
-            Reach::Parts => match Seen::parts(&draft) {
-                Some(seen) => seen,
-                None => return Fate::Dropped("restricted"),
-            },
+    }
+
+    fn letters(&self, signal: Signal) -> Option<Vec<Letter>> {
+        let draft = Draft::of(self.seed, signal);
+        let letter = |target| {
+            let seen = Seen::by(&draft, target).ok()?;
+            let Fate::Failed(reason) = fate_of(&draft, &seen, target) else { return None };
+            let (value, verbatim) = seen.protocol(&draft, None);
+            let verbatim = verbatim.map(|text| (vec!["value"], text)).into_iter().collect();
+            Some(Letter { target, reason, payload: Payload::Json { value, verbatim, now: None } })
         };
-        match target {
-            SCRIPTED => scripted(&draft, &seen),
-            FILTERED => filtered(&draft, &seen),
-            ENRICHED => enriched(&draft, &seen),
-            _ => cloud_event(&draft, &seen),
-        }
+        Some((0..self.targets().len()).filter_map(letter).collect())
     }
 
     fn part(&self, record: &Consumed) -> usize {
@@ -192,7 +185,34 @@ struct Seen {
     is_whole: bool,
 }
 
+fn fate_of(draft: &Draft, seen: &Seen, target: usize) -> Fate {
+    match target {
+        SCRIPTED => scripted(draft, seen),
+        FILTERED => filtered(draft, seen),
+        ENRICHED => enriched(draft, seen),
+        _ => cloud_event(draft, seen),
+    }
+}
+
 impl Seen {
+    /// What a target sees, or what becomes of a signal of which it sees nothing.
+    fn by(draft: &Draft, target: usize) -> Result<Self, Fate> {
+        let is_subscribed = match draft.kind {
+            Kind::TwinEvent => true,
+            Kind::LiveEvent => target != ENRICHED,
+            Kind::LiveMessage => target != CLOUD,
+            Kind::LiveCommand => target == SCRIPTED || target == CLOUD,
+        };
+        if !is_subscribed {
+            return Err(Fate::Unselected);
+        }
+        match draft.reach(target == CLOUD) {
+            Reach::Nothing => Err(Fate::Unselected),
+            Reach::All => Ok(Self { value: draft.value.clone(), is_whole: true }),
+            Reach::Parts => Self::parts(draft).ok_or(Fate::Dropped("restricted")),
+        }
+    }
+
     /// What a reader of parts sees: `None` if that is nothing (ADR 19).
     fn parts(draft: &Draft) -> Option<Self> {
         match &draft.value {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::fault::{Fault, Faults, Trouble};
 use super::host::Host;
 use super::ledger::{Account, Ledger};
-use super::work::{CONNECTION, Work};
+use super::work::{CONNECTION, Signal, Work};
 use super::{FEED_PARTITIONS, Plan};
 use crate::broker::Broker;
 use crate::process::Frozen;
@@ -62,7 +62,7 @@ impl Scene {
         let name = format!("campaign-{}-{}", plan.seed, std::process::id());
         let feed = format!("{name}-feed");
         host.broker.create_topic(&feed, FEED_PARTITIONS as i32, &[])?;
-        for target in work.targets() {
+        for target in work.targets().iter().chain(has_letters(&*work).then_some(&LETTERS)) {
             host.broker.create_topic(&format!("{name}-{target}"), TARGET_PARTITIONS, &[])?;
         }
         let proxied = &host.broker.listeners.proxied;
@@ -284,6 +284,11 @@ impl Scene {
         self.work.targets().iter().map(|target| format!("{}-{target}", self.name)).collect()
     }
 
+    /// The topic of dead letters, if there is one.
+    pub(super) fn letters(&self) -> Option<String> {
+        has_letters(&*self.work).then(|| format!("{}-{LETTERS}", self.name))
+    }
+
     /// Reads the counters of the process, if it is a second ago that they were.
     pub(super) fn watch(&mut self) -> anyhow::Result<()> {
         // One that is stopped, or has not begun, says nothing.
@@ -406,6 +411,13 @@ fn stay(time: Duration, holds: impl Fn() -> anyhow::Result<()>) -> anyhow::Resul
 
 /// A folder for an instance: the same connection and feed, its own identity in the group. Through the proxy both log in,
 /// the connection as a user of its own whose password may change.
+/// What its topic is called beside those of the targets.
+const LETTERS: &str = "letters";
+
+fn has_letters(work: &dyn Work) -> bool {
+    work.letters(Signal { thing: 0, revision: 1 }).is_some()
+}
+
 fn setup(
     broker: &Broker,
     work: &dyn Work,
@@ -427,11 +439,14 @@ fn setup(
         connection["specificConfig"]["saslMechanism"] = "scram-sha-256".into();
     }
     setup.connection(&connection)?;
-    let directory = work.furnish(&setup)?;
+    let mut sections = work.furnish(&setup)?;
+    if has_letters(work) {
+        sections += &format!("[lanes.connection.\"{CONNECTION}\"]\ndead_letters = \"{name}-{LETTERS}\"\n");
+    }
     setup.feed(&format!(
         "kind = \"kafka\"\nbootstrap_servers = \"{server}\"\ntopics = [\"{name}-feed\"]\ngroup_id = \"{name}\"\n\
          start_at = \"earliest\"\ninternal_headers = \"trust\"\ninstance_id = \"{instance}\"\n\
-         session_timeout = \"{}s\"\n{login}{directory}[log]\nlevel = \"info,ditto_kafka=debug\"",
+         session_timeout = \"{}s\"\n{login}{sections}[log]\nlevel = \"info,ditto_kafka=debug\"",
         SESSION.as_secs()
     ))?;
     Ok(setup)

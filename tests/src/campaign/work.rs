@@ -52,6 +52,12 @@ pub(super) trait Work: fmt::Debug + Send + Sync {
     /// What becomes of a signal at a target.
     fn fate(&self, target: usize, signal: Signal) -> Fate;
 
+    /// What dead letters must say of a signal: one for each target that it fails at. Without a word of them there is no
+    /// topic for dead letters.
+    fn letters(&self, _signal: Signal) -> Option<Vec<Letter>> {
+        None
+    }
+
     /// Which of the records of its signal one is.
     fn part(&self, _record: &Consumed) -> usize {
         0
@@ -73,10 +79,36 @@ pub(super) enum Fate {
     Unselected,
     /// Nothing comes out on purpose, for this reason.
     Dropped(&'static str),
-    /// Nothing comes out, for this reason. With dead letters, this is where they are to be looked for.
+    /// Nothing comes out, for this reason, but a dead letter if there is a topic for them.
     Failed(&'static str),
     /// These records come out, in this order.
     Published(Vec<Due>),
+}
+
+/// What is kept of a signal that fails at a target.
+#[derive(Debug, PartialEq)]
+pub(super) struct Letter {
+    pub(super) target: usize,
+    pub(super) reason: &'static str,
+    /// The signal as the target sees it, without extra fields.
+    pub(super) payload: Payload,
+}
+
+impl Letter {
+    /// What is not as it is due in a letter of this signal and target.
+    pub(super) fn difference(&self, signal: Signal, record: &Consumed) -> Option<&'static str> {
+        let has = |name: &str, text: &str| record.header(name) == text;
+        let checks = [
+            (record.key_text() == signal.thing_id(), "key"),
+            (has("ditto-dead-letter-reason", self.reason), "reason"),
+            (has("ditto-connection-id", CONNECTION), "connection"),
+            (has("ditto-dead-letter-attempt", "1"), "attempt"),
+            (!record.header("ditto-dead-letter-error").is_empty(), "error"),
+            (!record.header("ditto-dead-letter-feed-offset").is_empty(), "place in the feed"),
+            (record.value.as_deref().is_some_and(|value| self.payload.is(value)), "payload"),
+        ];
+        checks.into_iter().find(|(is_equal, _)| !is_equal).map(|(_, what)| what)
+    }
 }
 
 impl Fate {
