@@ -237,16 +237,16 @@ impl Enforcer {
         }
     }
 
-    /// Whether a context may read a signal of the thing, or of its messages. Who reads other parts of the thing than an event
-    /// is about gets a view that leaves nothing of it.
+    /// Whether a context may read a signal of the thing, or of its messages. An event is denied, too, where nothing at
+    /// its path may be read.
     pub fn decide(&self, context: &AuthorizationContext, signal: &Signal) -> Decision {
         match self.kind(signal) {
             Kind::Event => {
                 let view = self.view(context);
-                match view.access() {
-                    Access::Whole => Decision::Granted,
-                    Access::Part => Decision::Restricted(view),
-                    Access::Nothing => Decision::Denied,
+                match (view.access(), view.access_at(signal.path())) {
+                    (Access::Whole, _) => Decision::Granted,
+                    (_, Access::Nothing) => Decision::Denied,
+                    _ => Decision::Restricted(view),
                 }
             }
             Kind::Effected(kind) => {

@@ -333,8 +333,11 @@ proptest! {
         let grants = enforcer.grants(&signal);
         prop_assert_eq!(grants.readers().collect::<Vec<_>>(), readers);
         prop_assert_eq!(grants.revoked().count(), 0);
-        // Whom the grants select, nobody denies. Subjects that see all between them are known by the policy alone.
+        // Decided by subject or by path: the one that knows the path denies more.
         match (enforcer.decide(&context, &signal), grants.decide(&context)) {
+            (Decision::Denied, Decision::Restricted(view)) => {
+                prop_assert_eq!(view.access_at(signal.path()), Access::Nothing);
+            }
             (Decision::Granted, Decision::Restricted(view)) => prop_assert_eq!(view.access(), Access::Whole),
             (decision, by_grants) => prop_assert_eq!(decision, by_grants),
         }
