@@ -167,8 +167,15 @@ fn messages(
         Ok(Made::LeftOut(_)) => None,
         Err(error) => Some(Err(error.clone())),
     };
-    let messages: Vec<_> = mapping.iter().filter_map(message).collect();
-    if messages.is_empty() { Prepared::Dropped(DropReason::Unmapped) } else { Prepared::Messages(messages) }
+    let mut messages = mapping.iter().filter_map(message);
+    match (messages.next(), messages.next()) {
+        (None, _) => Prepared::Dropped(DropReason::Unmapped),
+        // As nearly always.
+        (Some(Ok(only)), None) => Prepared::Message(only),
+        (Some(first), second) => {
+            Prepared::Messages([first].into_iter().chain(second).chain(messages).collect())
+        }
+    }
 }
 
 /// The labels that a receiver sees as requested: those that targets of the connection issue, and none in an event for
