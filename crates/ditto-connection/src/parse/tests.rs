@@ -247,10 +247,9 @@ fn numbers_and_names_have_their_types() {
     }
 }
 
-/// As much as a definition may have, with as many mistakes as fit into it.
+/// As much as a definition may have, with as many mistakes as fit into it: at quadratic cost this would not end.
 #[test]
-fn many_findings_cost_linear_time() {
-    let start = std::time::Instant::now();
+fn many_findings_are_told_at_linear_cost() {
     let report = Connection::from_json(&with("/targets/0/topics", json!(vec![5; 1 << 18]))).unwrap_err();
     assert_eq!(report.findings().len(), 1 << 18);
     assert_eq!(report.to_json()["findings"].as_array().map(Vec::len), Some(100));
@@ -272,7 +271,6 @@ fn many_findings_cost_linear_time() {
         "/targets/0/topics",
         json!([format!("_/_/things/twin/events?{text}"), text.repeat(2)]),
     ));
-    assert!(start.elapsed().as_secs() < 10);
 }
 
 #[test]
