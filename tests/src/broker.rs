@@ -45,6 +45,8 @@ pub struct Listeners {
     pub sasl_ssl: String,
     /// Login and TLS, with a certificate for another host: clients must refuse it.
     pub wrong_name: String,
+    /// TLS without login, for clients that show the certificate in `tests/tls`.
+    pub mutual: String,
     /// Login without encryption, for clients that reach the broker through a [`Proxy`](crate::proxy::Proxy).
     pub proxied: Proxied,
 }

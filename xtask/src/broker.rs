@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Up {
         #[command(flatten)]
         folder: Folder,
-        /// First of seven ports in a row, instead of free ones
+        /// First of eight ports in a row, instead of free ones
         #[arg(long, value_name = "BASE")]
         port: Option<u16>,
     },
@@ -100,6 +100,7 @@ fn up(dir: &StateDir, port: Option<u16>) -> anyhow::Result<ExitCode> {
     result(format_args!("SASL_PLAINTEXT  {}", state.listeners.sasl_plaintext));
     result(format_args!("SASL_SSL        {}", state.listeners.sasl_ssl));
     result(format_args!("WRONG_NAME      {}", state.listeners.wrong_name));
+    result(format_args!("MUTUAL          {}", state.listeners.mutual));
     let proxied = &state.listeners.proxied;
     result(format_args!("PROXIED         {}, for a proxy on {}", proxied.listens, proxied.advertised));
     result(format_args!("pid {}, {}", state.pid, dir.state_file().display()));

@@ -2,6 +2,7 @@
 
 use ditto_placeholder::{KafkaAddress, Template};
 use ditto_protocol::{AckLabel, ConnectionId};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::credentials::ConnectionCredentials;
@@ -12,7 +13,7 @@ use crate::report::{Finding, Severity, ValidationReport};
 use crate::secret::Secrets;
 use crate::source::Source;
 use crate::subscription::TopicSubscription;
-use crate::uri::ConnectionUri;
+use crate::uri::{ConnectionUri, UriScheme};
 
 /// A connection whose definition has been checked. Two are equal if they are written the same, secrets too.
 #[derive(Clone)]
@@ -154,6 +155,18 @@ impl Connection {
     /// What it has beside the credentials of the uri.
     pub fn credentials(&self) -> Option<&ConnectionCredentials> {
         self.credentials.as_ref()
+    }
+
+    /// The certificates (PEM) that it shows to brokers, and their key (PKCS #8, PEM), over TLS only.
+    pub fn client_certificate(&self) -> Option<(&str, &SecretString)> {
+        match &self.credentials {
+            Some(ConnectionCredentials::ClientCertificate { certificate, key })
+                if self.uri.scheme == UriScheme::Ssl =>
+            {
+                certificate.as_deref().zip(key.as_ref())
+            }
+            _ => None,
+        }
     }
 
     /// Its sources in order.

@@ -355,21 +355,17 @@ impl Reader<'_> {
             let reason = "`processorPoolSize` has no effect: mapping keeps the order of signals";
             self.note("/processorPoolSize", reason, "leave it out");
         }
-        match &connection.credentials {
-            Some(ConnectionCredentials::ClientCertificate { certificate: Some(_), key: Some(_) })
-                if is_tls =>
-            {
-                self.not_served(
-                    "/credentials",
-                    "client certificates are",
-                    "use user and password in the uri",
-                );
-            }
-            Some(credentials) => {
-                let reason = format!("these credentials of type {} have no effect", credentials.kind());
-                self.warning("/credentials", reason, "put user and password into the uri");
-            }
-            None => {}
+        if let Some(credentials) = &connection.credentials
+            && connection.client_certificate().is_none()
+        {
+            let reason = format!("these credentials of type {} have no effect", credentials.kind());
+            let remedy = match credentials {
+                ConnectionCredentials::ClientCertificate { .. } => {
+                    "give `cert` and `key`, and a uri with ssl"
+                }
+                _ => "put user and password into the uri",
+            };
+            self.warning("/credentials", reason, remedy);
         }
         if !connection.sources.is_empty() {
             self.not_served("/sources", "sources are", "move them to a connection that ditto serves");

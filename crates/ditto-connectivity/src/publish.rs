@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use bytestring::ByteString;
 use ditto_connection::{Connection, UriScheme};
 use ditto_kafka::{
-    Bounds, ClientError, ClusterSettings, ErrorCode, OwnedRecord, ProducerPool, ProducerSettings,
-    PublishError, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
+    Bounds, ClientCertificate, ClientError, ClusterSettings, ErrorCode, OwnedRecord, ProducerPool,
+    ProducerSettings, PublishError, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
 };
 use ditto_outbound::{
     Completing, Completion, DeliverError, DeliverErrorKind, Delivered, Destination, Destined, Enqueued,
@@ -212,8 +212,13 @@ fn kind(scope: Scope, retriable: bool) -> DeliverErrorKind {
 /// The cluster of a connection (connection-model.md §3).
 pub(crate) fn cluster_of(connection: &Connection) -> ClusterSettings {
     let uri = connection.uri();
-    let tls = (uri.scheme == UriScheme::Ssl)
-        .then(|| Tls { ca_pem: connection.ca().map(str::to_owned), client_certificate: None });
+    let tls = (uri.scheme == UriScheme::Ssl).then(|| Tls {
+        ca_pem: connection.ca().map(str::to_owned),
+        client_certificate: connection.client_certificate().map(|(certificate, key)| ClientCertificate {
+            certificate_pem: certificate.to_owned(),
+            key_pem: key.clone(),
+        }),
+    });
     let sasl = uri.credentials.as_ref().map(|credentials| Sasl {
         mechanism: match connection.sasl_mechanism() {
             ditto_connection::SaslMechanism::Plain => SaslMechanism::Plain,

@@ -42,6 +42,8 @@ impl ErrorCode {
     pub const QUEUE_FULL: Self = Self(-184);
     /// The TLS session could not be established (librdkafka).
     pub const SSL: Self = Self(-181);
+    /// `_TRANSPORT`: the way to a broker broke.
+    pub const TRANSPORT: Self = Self(-195);
     /// The broker refused the credentials (librdkafka).
     pub const AUTHENTICATION: Self = Self(-169);
     /// Purged before it was sent (librdkafka).

@@ -150,6 +150,8 @@ impl ConnectionLog {
 
     /// The error callback was called.
     pub(crate) fn failed(&self, code: ErrorCode, reason: &str) {
+        let refused = refused_by_tls(code, reason);
+        let (code, reason) = refused.as_deref().map_or((code, reason), |told| (ErrorCode::SSL, told));
         let now = SystemTime::now();
         let mut state = lock(&self.0);
         let before = state.status();
@@ -176,6 +178,18 @@ impl ConnectionLog {
         state.last_error = Some(ConnectionError { code, reason: reason.to_owned(), at: now });
         state.changed_from(before, now);
     }
+}
+
+/// By these alerts a broker refuses the certificate of a client, or asks for one (RFC 8446 §6.2).
+const REFUSED_CERTIFICATE: [&str; 8] = ["42", "43", "44", "45", "46", "48", "49", "116"];
+
+/// What to tell of an alert that came once the handshake was done for the client: librdkafka takes it for a transport that
+/// broke, and it is a refusal like any other.
+fn refused_by_tls(code: ErrorCode, reason: &str) -> Option<String> {
+    let (_, alert) = reason.split_once("SSL alert number ")?;
+    let number = alert.split(|c: char| !c.is_ascii_digit()).next()?;
+    (code == ErrorCode::TRANSPORT && REFUSED_CERTIFICATE.contains(&number))
+        .then(|| format!("the broker refuses the client's certificate, or misses one: {reason}"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The reference's example connection, let in by each mechanism; and who must not be talked to.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 use ditto_tests::broker::Broker;
@@ -75,7 +76,26 @@ fn scram_and_tls_with_an_own_authority() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A certificate for another host, one of an unknown authority, a wrong password: nothing is published, the signal has
+#[test]
+fn a_client_certificate_is_shown() -> anyhow::Result<()> {
+    let broker = Broker::of_this_run()?;
+    let server = localhost(&broker.listeners.mutual);
+    let mut envelope = example(&server)?;
+    let connection = &mut envelope["piggybackCommand"]["connection"];
+    connection["uri"] = format!("ssl://{server}").into();
+    connection["ca"] = fs::read_to_string(&broker.ca)?.into();
+    connection["credentials"] = client_certificate()?;
+    connection["targets"][0]["address"] = "example-mutual/key".into();
+    publishes(&envelope, "example-mutual")
+}
+
+/// What clients show of themselves where it is asked for.
+fn client_certificate() -> anyhow::Result<Value> {
+    let file = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tls").join(name));
+    Ok(json!({"type": "client-cert", "cert": file("client.pem")?, "key": file("client-key.pem")?}))
+}
+
+/// A certificate for another host, one of an unknown authority, a wrong password, no certificate where one is asked for: nothing is published, the signal has
 /// failed with a name, the requester gets 400, and the exit code tells.
 #[test]
 fn who_cannot_prove_itself_gets_nothing() -> anyhow::Result<()> {
@@ -88,9 +108,10 @@ fn who_cannot_prove_itself_gets_nothing() -> anyhow::Result<()> {
         ("wrong-name", format!("ssl://user:password@{}", broker.listeners.wrong_name), Some(ca.as_str())),
         ("unknown-authority", format!("ssl://user:password@{}", broker.listeners.sasl_ssl), None),
         ("wrong-password", wrong_password, None),
+        ("no-certificate", format!("ssl://{}", broker.listeners.mutual), Some(ca.as_str())),
     ];
     for (id, uri, ca) in &cases {
-        let server = uri.split('@').next_back().context("no server")?;
+        let server = uri.rsplit(['@', '/']).next().context("no server")?;
         let mut definition = json!({
             "id": id, "connectionType": "kafka", "connectionStatus": "open", "uri": uri,
             "specificConfig": {"bootstrapServers": server, "saslMechanism": "plain"},

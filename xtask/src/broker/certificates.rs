@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::{Context, anyhow};
 
 use super::java;
+use crate::workspace;
 
 /// Password of the key stores: they guard nothing but tests.
 pub(crate) const STORE_PASSWORD: &str = "changeit";
@@ -24,6 +25,8 @@ pub(crate) struct Certificates {
     pub(crate) broker: PathBuf,
     /// Key store (PKCS 12) for `WRONG_NAME`.
     pub(crate) wrong_name: PathBuf,
+    /// Certificate of the authority whose clients are let in where one is asked for, PEM: one of the project.
+    pub(crate) clients: PathBuf,
 }
 
 impl Certificates {
@@ -36,6 +39,7 @@ impl Certificates {
             ca: folder.join("ca.pem"),
             broker: folder.join("broker.p12"),
             wrong_name: folder.join("wrong-name.p12"),
+            clients: clients(),
         };
         // ca.pem is moved into place last.
         if !certificates.ca.exists() {
@@ -70,6 +74,11 @@ impl Certificates {
         fs::remove_file(&authority).context("cannot remove the authority's key")?;
         fs::rename(&exported, &self.ca).context("cannot move ca.pem into place")
     }
+}
+
+/// The certificate that tests show has to be known to them, so it is not made anew for each broker.
+pub(crate) fn clients() -> PathBuf {
+    workspace::root().join("tests/tls/authority.pem")
 }
 
 /// A key store with one key and its certificate (with the authority's behind it) for the names in `san`.

@@ -52,8 +52,12 @@ fn server_properties(data: &Path, ports: &Ports, certificates: &Certificates) ->
     let listeners = ports.listeners();
     let clients = |proxied: &str| {
         format!(
-            "PLAINTEXT://{},SASL_PLAINTEXT://{},SASL_SSL://{},WRONG_NAME://{},PROXIED://{proxied}",
-            listeners.plaintext, listeners.sasl_plaintext, listeners.sasl_ssl, listeners.wrong_name
+            "PLAINTEXT://{},SASL_PLAINTEXT://{},SASL_SSL://{},WRONG_NAME://{},MUTUAL://{},PROXIED://{proxied}",
+            listeners.plaintext,
+            listeners.sasl_plaintext,
+            listeners.sasl_ssl,
+            listeners.wrong_name,
+            listeners.mutual,
         )
     };
     let controller = format!("127.0.0.1:{}", ports.controller);
@@ -65,7 +69,7 @@ controller.quorum.voters=1@{controller}
 controller.listener.names=CONTROLLER
 listeners={listens},CONTROLLER://{controller}
 advertised.listeners={advertised}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,WRONG_NAME:SASL_SSL,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,WRONG_NAME:SASL_SSL,MUTUAL:SSL,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 log.dirs={data}
@@ -89,8 +93,13 @@ log.cleaner.dedupe.buffer.size=8388608
     for listener in ["sasl_plaintext", "sasl_ssl", "wrong_name", "proxied"] {
         text.push_str(&logins(listener));
     }
-    text.push_str(&key_store("sasl_ssl", &certificates.broker));
-    text.push_str(&key_store("wrong_name", &certificates.wrong_name));
+    text.push_str(&key_store("sasl_ssl", &certificates.broker, "none"));
+    text.push_str(&key_store("wrong_name", &certificates.wrong_name, "none"));
+    text.push_str(&key_store("mutual", &certificates.broker, "required"));
+    text.push_str(&format!(
+        "listener.name.mutual.ssl.truststore.type=PEM\nlistener.name.mutual.ssl.truststore.location={}\n",
+        certificates.clients.display()
+    ));
     text
 }
 
@@ -106,14 +115,14 @@ listener.name.{listener}.scram-sha-512.sasl.jaas.config={MODULES}.scram.ScramLog
     )
 }
 
-fn key_store(listener: &str, store: &Path) -> String {
+fn key_store(listener: &str, store: &Path, client_auth: &str) -> String {
     format!(
         "\
 listener.name.{listener}.ssl.keystore.type=PKCS12
 listener.name.{listener}.ssl.keystore.location={}
 listener.name.{listener}.ssl.keystore.password={STORE_PASSWORD}
 listener.name.{listener}.ssl.key.password={STORE_PASSWORD}
-listener.name.{listener}.ssl.client.auth=none
+listener.name.{listener}.ssl.client.auth={client_auth}
 ",
         store.display()
     )
@@ -137,19 +146,23 @@ mod tests {
             controller: 5,
             proxied: 6,
             advertised: 7,
+            mutual: 8,
         };
         let certificates = Certificates {
             ca: PathBuf::from("/ssl/ca.pem"),
             broker: PathBuf::from("/ssl/right.p12"),
             wrong_name: PathBuf::from("/ssl/wrong.p12"),
+            clients: PathBuf::from("/ssl/clients.pem"),
         };
         let text = server_properties(Path::new("/data"), &ports, &certificates);
         let has = |line: &str| assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
-        let others = "PLAINTEXT://127.0.0.1:1,SASL_PLAINTEXT://127.0.0.1:2,SASL_SSL://127.0.0.1:3,WRONG_NAME://127.0.0.1:4";
+        let others = "PLAINTEXT://127.0.0.1:1,SASL_PLAINTEXT://127.0.0.1:2,SASL_SSL://127.0.0.1:3,WRONG_NAME://127.0.0.1:4,MUTUAL://127.0.0.1:8";
         has(&format!("listeners={others},PROXIED://127.0.0.1:6,CONTROLLER://127.0.0.1:5"));
         has(&format!("advertised.listeners={others},PROXIED://127.0.0.1:7"));
         has("listener.name.sasl_ssl.ssl.keystore.location=/ssl/right.p12");
         has("listener.name.wrong_name.ssl.keystore.location=/ssl/wrong.p12");
+        has("listener.name.mutual.ssl.client.auth=required");
+        has("listener.name.mutual.ssl.truststore.location=/ssl/clients.pem");
         has("auto.create.topics.enable=false");
     }
 }

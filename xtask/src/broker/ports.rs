@@ -13,6 +13,7 @@ pub(crate) struct Ports {
     pub(crate) sasl_plaintext: u16,
     pub(crate) sasl_ssl: u16,
     pub(crate) wrong_name: u16,
+    pub(crate) mutual: u16,
     pub(crate) controller: u16,
     /// Where the broker listens for what a proxy forwards.
     pub(crate) proxied: u16,
@@ -24,8 +25,8 @@ impl Ports {
     /// Ports that are free now: all of them are held at once, so that they differ, then released.
     pub(crate) fn free() -> anyhow::Result<Self> {
         let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1");
-        let held = [bind()?, bind()?, bind()?, bind()?, bind()?, bind()?, bind()?];
-        let [a, b, c, d, e, f, g] =
+        let held = [bind()?, bind()?, bind()?, bind()?, bind()?, bind()?, bind()?, bind()?];
+        let [a, b, c, d, e, f, g, h] =
             held.each_ref().map(|listener| listener.local_addr().map(|address| address.port()));
         Ok(Self {
             plaintext: a?,
@@ -35,10 +36,11 @@ impl Ports {
             controller: e?,
             proxied: f?,
             advertised: g?,
+            mutual: h?,
         })
     }
 
-    /// Seven ports in a row.
+    /// Eight ports in a row.
     ///
     /// # Errors
     /// If they pass 65535 or one of them is taken.
@@ -52,8 +54,9 @@ impl Ports {
             controller: at(4)?,
             proxied: at(5)?,
             advertised: at(6)?,
+            mutual: at(7)?,
         };
-        for port in base..=ports.advertised {
+        for port in base..=ports.mutual {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))
                 .with_context(|| format!("port {port} is taken"))?;
         }
@@ -68,6 +71,7 @@ impl Ports {
             sasl_plaintext: address(self.sasl_plaintext),
             sasl_ssl: address(self.sasl_ssl),
             wrong_name: address(self.wrong_name),
+            mutual: address(self.mutual),
             proxied: Proxied { listens: address(self.proxied), advertised: address(self.advertised) },
         }
     }
@@ -90,10 +94,11 @@ mod tests {
             ports.controller,
             ports.proxied,
             ports.advertised,
+            ports.mutual,
         ];
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 8);
     }
 
     #[test]
@@ -101,6 +106,6 @@ mod tests {
         let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = held.local_addr().unwrap().port();
         let Err(error) = Ports::from_base(port) else { panic!("port {port} is taken") };
-        assert!(error.to_string().contains(&port.to_string()) || port > 65_529, "{error}");
+        assert!(error.to_string().contains(&port.to_string()) || port > 65_528, "{error}");
     }
 }

@@ -84,7 +84,8 @@ fn format(dir: &StateDir, jars: &Jars) -> anyhow::Result<()> {
         return Ok(());
     }
     // Formatting needs the roles and the folder; the final file, with ports, is written at each launch.
-    let certificates = Certificates { ca: dir.ssl(), broker: dir.ssl(), wrong_name: dir.ssl() };
+    let [ca, broker, wrong_name, clients] = std::array::from_fn(|_| dir.ssl());
+    let certificates = Certificates { ca, broker, wrong_name, clients };
     config::write(dir, &Ports::free()?, &certificates)?;
     let mut command = tool(dir, jars, "kafka.tools.StorageTool");
     command.args(["format", "--ignore-formatted", "--cluster-id", &cluster_id(), "--config"]);

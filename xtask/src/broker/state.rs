@@ -46,6 +46,8 @@ pub(crate) struct Listeners {
     pub(crate) sasl_ssl: String,
     /// As `sasl_ssl`, but its certificate names another host: clients must refuse it.
     pub(crate) wrong_name: String,
+    /// TLS without login, for clients that show a certificate of `tests/tls/authority.pem`.
+    pub(crate) mutual: String,
     /// Login without encryption, for clients that reach the broker through a proxy.
     pub(crate) proxied: Proxied,
 }

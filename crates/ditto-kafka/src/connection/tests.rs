@@ -32,3 +32,25 @@ fn an_event_that_is_called_back_twice_is_one() {
     log.failed(ErrorCode::from_number(-195), "refused");
     assert_eq!(log.snapshot(), first);
 }
+
+/// With TLS 1.3 a client is through with the handshake before the broker has looked at its certificate.
+#[test]
+fn a_refused_certificate_is_no_broken_transport() {
+    let log = ConnectionLog::default();
+    let alert = |number: u8| {
+        format!(
+            "ssl://b:1/bootstrap: Receive failed: error:0A000412:SSL routines::alert: SSL alert number {number} (after 8ms)"
+        )
+    };
+    for (number, status) in [
+        (42, ConnectionStatus::Misconfigured),
+        (116, ConnectionStatus::Misconfigured),
+        (80, ConnectionStatus::Failed),
+        (4, ConnectionStatus::Failed),
+    ] {
+        log.failed(ErrorCode::TRANSPORT, &alert(number));
+        let state = log.snapshot();
+        assert_eq!(state.status(), status, "{number}");
+        assert!(state.last_error().unwrap().reason().contains(&alert(number)));
+    }
+}
