@@ -4,21 +4,18 @@ mod feed;
 mod redrive;
 mod survey;
 
-use std::io;
 use std::sync::Arc;
 
 use ditto_connection::{Connection, ConnectionStatus};
-use ditto_kafka::{ClientError, ClusterSettings, Group, GroupError, GroupErrorKind, GroupPosition, SeekTo};
+use ditto_kafka::{ClientError, ClusterSettings, Group, GroupError, GroupPosition, SeekTo};
 use ditto_outbound::{CompiledConnection, RunOptions};
 
 use crate::cli::{DeadLettersCommand, LettersArgs};
-use crate::config::{Config, ConfigErrors, FeedConfig};
-use crate::directory::DirectoryError;
+use crate::config::{Config, FeedConfig};
 use crate::exit;
 use crate::mappers::run_options;
+use crate::offline::{self, CommandError};
 use crate::publish::cluster_of;
-use crate::run::{chain, code_of_store, fail};
-use crate::store::StoreError;
 
 /// The id of what takes records of the feed as they were. No connection has it: `@` is in none.
 pub(crate) const ORIGINALS: &str = "@dead-letters";
@@ -35,39 +32,6 @@ pub(crate) fn topic(connection: &Connection, config: &Config) -> Result<Option<S
         .map_err(|why| format!("lanes.dead_letters: {why}; or name one in [lanes.connection.\"{id}\"]"))
 }
 
-/// Why the command did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-enum LettersError {
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    #[error("connections cannot be read")]
-    Store(#[source] StoreError),
-    #[error("{0}")]
-    Usage(String),
-    #[error("{0}")]
-    Topic(String),
-    #[error("dead letters of `{0}`")]
-    Client(String, #[source] ClientError),
-    #[error("dead letters of `{0}`: {1}")]
-    Group(String, GroupError),
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    #[error("no runtime")]
-    Runtime(#[source] io::Error),
-}
-
-impl LettersError {
-    fn code(&self) -> u8 {
-        match self {
-            Self::Config(_) | Self::Topic(_) | Self::Directory(_) => exit::CONFIG,
-            Self::Store(error) => code_of_store(error),
-            Self::Usage(_) => exit::USAGE,
-            Self::Group(_, error) if error.kind() == GroupErrorKind::NotThere => exit::USAGE,
-            Self::Client(..) | Self::Group(..) | Self::Runtime(_) => exit::UNAVAILABLE,
-        }
-    }
-}
-
 /// Does it. The exit code.
 pub(crate) fn run(command: DeadLettersCommand) -> u8 {
     let done = match command {
@@ -75,7 +39,7 @@ pub(crate) fn run(command: DeadLettersCommand) -> u8 {
         DeadLettersCommand::Redrive(args) if args.dry_run => survey::dry_run(&args).map(|()| exit::OK),
         DeadLettersCommand::Redrive(args) => redrive::redrive(&args),
     };
-    done.unwrap_or_else(|error| fail(&chain(&error), error.code()))
+    offline::ended(done)
 }
 
 /// The letters of a connection, and who has read how far.
@@ -89,6 +53,11 @@ struct Letters {
     positions: Vec<GroupPosition>,
 }
 
+/// As errors name them.
+fn letters_of(id: &str) -> String {
+    format!("dead letters of `{id}`")
+}
+
 /// Letters of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Part {
@@ -100,18 +69,17 @@ struct Part {
 }
 
 impl Letters {
-    fn open(args: &LettersArgs) -> Result<Self, LettersError> {
-        let config = Config::load(&args.config)?;
+    fn open(args: &LettersArgs) -> Result<Self, CommandError> {
+        let (config, records) = offline::load(&args.config)?;
         let id = args.connection.as_str();
-        let loaded = config.store.open().and_then(|store| store.load()).map_err(LettersError::Store)?;
-        let mut connections = loaded.records.into_iter().map(|record| record.connection);
+        let mut connections = records.into_iter().map(|record| record.connection);
         let Some(connection) = connections.find(|connection| connection.id().as_str() == id) else {
-            return Err(LettersError::Usage(format!(
+            return Err(CommandError::Usage(format!(
                 "there is no connection `{id}`, or it is broken: run --check says more"
             )));
         };
-        let Some(topic) = topic(&connection, &config).map_err(LettersError::Topic)? else {
-            return Err(LettersError::Usage(format!(
+        let Some(topic) = topic(&connection, &config).map_err(CommandError::Setting)? else {
+            return Err(CommandError::Usage(format!(
                 "connection `{id}` has no topic for dead letters; set dead_letters in [lanes], or in [lanes.connection.\"{id}\"]"
             )));
         };
@@ -124,10 +92,10 @@ impl Letters {
             FeedConfig::Ndjson { .. } => "ditto-connectivity",
         };
         let group = Group::open(&cluster, format!("{first}.{id}.dead-letters"))
-            .map_err(|error| LettersError::Client(id.to_owned(), error))?;
+            .map_err(|error| CommandError::Client(letters_of(id), error))?;
         let positions = group
             .positions(std::slice::from_ref(&topic))
-            .map_err(|error| LettersError::Group(id.to_owned(), error))?;
+            .map_err(|error| CommandError::Group(letters_of(id), error))?;
         Ok(Self { config, connection, compiled, topic, cluster, group, positions })
     }
 
@@ -135,20 +103,20 @@ impl Letters {
         self.connection.id().as_str()
     }
 
-    fn group_error(&self, error: GroupError) -> LettersError {
-        LettersError::Group(self.id().to_owned(), error)
+    fn group_error(&self, error: GroupError) -> CommandError {
+        CommandError::Group(letters_of(self.id()), error)
     }
 
-    fn client_error(&self, error: ClientError) -> LettersError {
-        LettersError::Client(self.id().to_owned(), error)
+    fn client_error(&self, error: ClientError) -> CommandError {
+        CommandError::Client(letters_of(self.id()), error)
     }
 
     /// What the arguments choose; without `from` from where the group stands, or from the first one.
-    fn parts(&self, args: &LettersArgs, from_first: bool) -> Result<Vec<Part>, LettersError> {
+    fn parts(&self, args: &LettersArgs, from_first: bool) -> Result<Vec<Part>, CommandError> {
         let place = |to: SeekTo| {
             if let SeekTo::Offset(_) = to {
                 let text = "an offset is one of a partition: give a time, earliest or latest";
-                return Err(LettersError::Usage(text.to_owned()));
+                return Err(CommandError::Usage(text.to_owned()));
             }
             let seeks = self.group.plan(&self.positions, to).map_err(|error| self.group_error(error))?;
             Ok(seeks.iter().map(|seek| seek.to).collect::<Vec<_>>())
@@ -166,11 +134,11 @@ impl Letters {
     }
 
     /// Fails for a connection that must not publish.
-    fn must_be_open(&self) -> Result<(), LettersError> {
+    fn must_be_open(&self) -> Result<(), CommandError> {
         if self.connection.status() == ConnectionStatus::Open {
             return Ok(());
         }
-        Err(LettersError::Usage(format!(
+        Err(CommandError::Usage(format!(
             "connection `{}` is closed: open it to publish its letters again",
             self.id()
         )))

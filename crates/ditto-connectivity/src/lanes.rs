@@ -4,15 +4,15 @@ mod destination;
 mod show;
 
 use ditto_connection::ConnectionStatus;
-use ditto_kafka::{ClientError, Group, GroupError, GroupErrorKind, GroupPosition, SeekTo};
+use ditto_kafka::{Group, GroupPosition, SeekTo};
 
 pub use self::destination::{Destination, DestinationError};
 use self::show::{Shown, show_json, show_seek, show_text};
 use crate::cli::{LanesCommand, ListArgs, OutputFormat, SeekArgs};
-use crate::config::{Config, ConfigErrors, FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig};
+use crate::config::{FeedConfig, KafkaFeedConfig, LaneKind, LanesConfig};
 use crate::exit;
-use crate::run::{chain, code_of_store, fail};
-use crate::store::{Record, StoreError};
+use crate::offline::{self, CommandError};
+use crate::store::Record;
 
 /// A position in the feed: one consumer group, and the connections that it serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,64 +48,33 @@ pub(crate) fn of<'a>(
     lanes
 }
 
-/// Why the command did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-enum LanesError {
-    #[error("{0}")]
-    Config(#[from] ConfigErrors),
-    #[error("connections cannot be read")]
-    Store(#[source] StoreError),
-    #[error("{0}")]
-    Usage(String),
-    #[error("lane `{0}`")]
-    Client(String, #[source] ClientError),
-    #[error("lane `{0}`: {1}")]
-    Group(String, GroupError),
-}
-
-impl LanesError {
-    fn code(&self) -> u8 {
-        match self {
-            Self::Config(_) => exit::CONFIG,
-            Self::Store(error) => code_of_store(error),
-            Self::Usage(_) => exit::USAGE,
-            Self::Group(_, error) if error.kind() == GroupErrorKind::NotThere => exit::USAGE,
-            Self::Client(..) | Self::Group(..) => exit::UNAVAILABLE,
-        }
-    }
-}
-
 /// Does it. The exit code.
 pub(crate) fn run(command: LanesCommand) -> u8 {
     let done = match command {
         LanesCommand::List(args) => list(&args),
         LanesCommand::Seek(args) => seek(&args),
     };
-    match done {
-        Ok(()) => exit::OK,
-        Err(error) => fail(&chain(&error), error.code()),
-    }
+    offline::ended(done.map(|()| exit::OK))
 }
 
 /// A feed that has lanes, and the lanes.
-fn load(config: &std::path::Path) -> Result<(KafkaFeedConfig, Vec<Lane>), LanesError> {
-    let config = Config::load(config)?;
+fn load(config: &std::path::Path) -> Result<(KafkaFeedConfig, Vec<Lane>), CommandError> {
+    let (config, records) = offline::load(config)?;
     let FeedConfig::Kafka(feed) = config.feed else {
         let text = "the feed is lines of JSON, which keep no position: there are lanes only with feed.kind = \"kafka\"";
-        return Err(LanesError::Usage(text.to_owned()));
+        return Err(CommandError::Usage(text.to_owned()));
     };
-    let loaded = config.store.open().and_then(|store| store.load()).map_err(LanesError::Store)?;
     let is_open = |it: &&Record| it.connection.status() == ConnectionStatus::Open;
-    let ids = loaded.records.iter().filter(is_open).map(|it| it.connection.id().as_str());
+    let ids = records.iter().filter(is_open).map(|it| it.connection.id().as_str());
     let lanes = of(&feed, &config.lanes, ids);
     Ok((*feed, lanes))
 }
 
-fn list(args: &ListArgs) -> Result<(), LanesError> {
+fn list(args: &ListArgs) -> Result<(), CommandError> {
     let (feed, lanes) = load(&args.config)?;
     for (at, lane) in lanes.iter().enumerate() {
         let group = open(&feed, lane)?;
-        let of_lane = |error| LanesError::Group(lane.name.clone(), error);
+        let of_lane = |error| CommandError::Group(shown(lane), error);
         let positions = group.positions(&feed.topics).map_err(of_lane)?;
         let members = show::Members::of(&feed, &group).map_err(of_lane)?;
         let shown = Shown { lane, members: &members, positions: &positions };
@@ -118,11 +87,11 @@ fn list(args: &ListArgs) -> Result<(), LanesError> {
 }
 
 /// Looks at every lane before it moves the first.
-fn seek(args: &SeekArgs) -> Result<(), LanesError> {
+fn seek(args: &SeekArgs) -> Result<(), CommandError> {
     let to = args.to.seek_to();
     if matches!(to, SeekTo::Offset(_)) && args.partition.is_none() {
         let text = "an offset is one of a partition: add --topic and --partition, or give a time";
-        return Err(LanesError::Usage(text.to_owned()));
+        return Err(CommandError::Usage(text.to_owned()));
     }
     let (feed, lanes) = load(&args.config)?;
     let lanes = chosen(lanes, args)?;
@@ -130,7 +99,7 @@ fn seek(args: &SeekArgs) -> Result<(), LanesError> {
     let mut moves = Vec::new();
     for lane in lanes {
         let group = open(&feed, &lane)?;
-        let of_lane = |error| LanesError::Group(lane.name.clone(), error);
+        let of_lane = |error| CommandError::Group(shown(&lane), error);
         if !args.dry_run {
             group.must_be_idle().map_err(of_lane)?;
         }
@@ -140,47 +109,52 @@ fn seek(args: &SeekArgs) -> Result<(), LanesError> {
     }
     for (lane, group, seeks) in &moves {
         if !args.dry_run {
-            group.seek(seeks).map_err(|error| LanesError::Group(lane.name.clone(), error))?;
+            group.seek(seeks).map_err(|error| CommandError::Group(shown(lane), error))?;
         }
         show_seek(lane, seeks, args.dry_run);
     }
     Ok(())
 }
 
-fn open(feed: &KafkaFeedConfig, lane: &Lane) -> Result<Group, LanesError> {
-    Group::open(&feed.cluster, &*lane.group).map_err(|error| LanesError::Client(lane.name.clone(), error))
+fn open(feed: &KafkaFeedConfig, lane: &Lane) -> Result<Group, CommandError> {
+    Group::open(&feed.cluster, &*lane.group).map_err(|error| CommandError::Client(shown(lane), error))
 }
 
-fn chosen(lanes: Vec<Lane>, args: &SeekArgs) -> Result<Vec<Lane>, LanesError> {
+fn chosen(lanes: Vec<Lane>, args: &SeekArgs) -> Result<Vec<Lane>, CommandError> {
     let Some(name) = &args.lane else { return Ok(lanes) };
     let known: Vec<_> = lanes.iter().map(|lane| lane.name.clone()).collect();
     let lanes: Vec<_> = lanes.into_iter().filter(|lane| lane.name == *name).collect();
     if lanes.is_empty() {
-        return Err(LanesError::Usage(format!("there is no lane `{name}`; known are {}", listed(&known))));
+        return Err(CommandError::Usage(format!("there is no lane `{name}`; known are {}", listed(&known))));
     }
     Ok(lanes)
 }
 
-fn topics(feed: &KafkaFeedConfig, args: &SeekArgs) -> Result<Vec<String>, LanesError> {
+fn topics(feed: &KafkaFeedConfig, args: &SeekArgs) -> Result<Vec<String>, CommandError> {
     match &args.topic {
         None => Ok(feed.topics.clone()),
         Some(topic) if feed.topics.contains(topic) => Ok(vec![topic.clone()]),
-        Some(topic) => Err(LanesError::Usage(format!(
+        Some(topic) => Err(CommandError::Usage(format!(
             "`{topic}` is no topic of the feed; those are {}",
             listed(&feed.topics)
         ))),
     }
 }
 
-fn partition(positions: Vec<GroupPosition>, args: &SeekArgs) -> Result<Vec<GroupPosition>, LanesError> {
+fn partition(positions: Vec<GroupPosition>, args: &SeekArgs) -> Result<Vec<GroupPosition>, CommandError> {
     let Some(wanted) = args.partition else { return Ok(positions) };
     let there = positions.len();
     let found: Vec<_> = positions.into_iter().filter(|it| it.partition == wanted).collect();
     if found.is_empty() {
         let text = format!("there is no partition {wanted}; the topic has {there}, from 0");
-        return Err(LanesError::Usage(text));
+        return Err(CommandError::Usage(text));
     }
     Ok(found)
+}
+
+/// As errors name it.
+fn shown(lane: &Lane) -> String {
+    format!("lane `{}`", lane.name)
 }
 
 fn listed(names: &[String]) -> String {

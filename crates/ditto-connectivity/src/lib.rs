@@ -18,6 +18,7 @@ mod lanes;
 mod manual;
 mod mappers;
 mod observed;
+mod offline;
 mod outlet;
 mod plane;
 mod program;

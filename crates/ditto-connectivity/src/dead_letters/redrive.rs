@@ -10,18 +10,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::feed::LetterFeed;
-use super::{Letters, LettersError, Part};
+use super::{Letters, Part};
 use crate::cli::RedriveArgs;
 use crate::directory::SharedDirectory;
 use crate::exit;
 use crate::grace::Grace;
+use crate::offline::CommandError;
 use crate::plane::producer;
 use crate::publish::KafkaLeaf;
 use crate::run::{runtime, stop_on_signals};
 use crate::telemetry;
 
 /// Does it. The exit code.
-pub(super) fn redrive(args: &RedriveArgs) -> Result<u8, LettersError> {
+pub(super) fn redrive(args: &RedriveArgs) -> Result<u8, CommandError> {
     let letters = Letters::open(&args.letters)?;
     letters.must_be_open()?;
     letters.group.must_be_idle().map_err(|error| letters.group_error(error))?;
@@ -37,11 +38,11 @@ pub(super) fn redrive(args: &RedriveArgs) -> Result<u8, LettersError> {
         return Ok(exit::OK);
     }
     telemetry::init(&letters.config.log);
-    let runtime = runtime().map_err(LettersError::Runtime)?;
+    let runtime = runtime().map_err(CommandError::Runtime)?;
     runtime.block_on(publish(&letters, &parts, args.letters.reason.clone()))
 }
 
-async fn publish(letters: &Letters, parts: &[Part], reason: Option<String>) -> Result<u8, LettersError> {
+async fn publish(letters: &Letters, parts: &[Part], reason: Option<String>) -> Result<u8, CommandError> {
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signals(stop.clone()));
     let (config, grace) = (&letters.config, Grace::new(letters.config.grace));

@@ -9,8 +9,9 @@ use ditto_outbound::Letter;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Letters, LettersError, Part};
+use super::{Letters, Part};
 use crate::cli::{ListLettersArgs, OutputFormat, RedriveArgs};
+use crate::offline::CommandError;
 
 /// Letters of one target and one reason.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ type Heaps = BTreeMap<(String, String), Heap>;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn list(args: &ListLettersArgs) -> Result<(), LettersError> {
+pub(super) fn list(args: &ListLettersArgs) -> Result<(), CommandError> {
     let letters = Letters::open(&args.letters)?;
     let parts = letters.parts(&args.letters, true)?;
     let heaps = count(&letters, &parts, args.letters.reason.as_deref())?;
@@ -36,7 +37,7 @@ pub(super) fn list(args: &ListLettersArgs) -> Result<(), LettersError> {
 }
 
 /// What `redrive` would take.
-pub(super) fn dry_run(args: &RedriveArgs) -> Result<(), LettersError> {
+pub(super) fn dry_run(args: &RedriveArgs) -> Result<(), CommandError> {
     let letters = Letters::open(&args.letters)?;
     letters.must_be_open()?;
     let parts = letters.parts(&args.letters, false)?;
@@ -46,7 +47,7 @@ pub(super) fn dry_run(args: &RedriveArgs) -> Result<(), LettersError> {
     Ok(())
 }
 
-fn count(letters: &Letters, parts: &[Part], reason: Option<&str>) -> Result<Heaps, LettersError> {
+fn count(letters: &Letters, parts: &[Part], reason: Option<&str>) -> Result<Heaps, CommandError> {
     let failed = |error| letters.client_error(error);
     let mut reader =
         TableReader::open(&letters.cluster, std::slice::from_ref(&letters.topic)).map_err(failed)?;
@@ -55,7 +56,7 @@ fn count(letters: &Letters, parts: &[Part], reason: Option<&str>) -> Result<Heap
     while !reader.has_read(&ends) {
         let Some(record) = reader.next(PATIENCE).map_err(failed)? else {
             let text = "the cluster hands out no more records, and there are some; try again";
-            return Err(LettersError::Topic(text.to_owned()));
+            return Err(CommandError::Setting(text.to_owned()));
         };
         let is_chosen = parts
             .iter()
