@@ -5,6 +5,7 @@
     reason = "values of vectors: reading answers null, and what is built is an object"
 )]
 
+pub mod api;
 pub mod bench;
 pub mod broker;
 pub mod campaign;

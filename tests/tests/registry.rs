@@ -7,6 +7,7 @@ mod registry {
     pub(crate) mod crashes;
     pub(crate) mod folder;
     pub(crate) mod trouble;
+    pub(crate) mod unreadable;
 }
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -20,7 +20,7 @@ use crate::registry::Registry;
 use crate::report::Report;
 use crate::stamp;
 use crate::status::Status;
-use crate::store::{DirectoryStore, StoreError};
+use crate::store::{DirectoryStore, StoreError, Unreadable};
 
 /// The service before its first signal: what is to run is known, nothing is connected.
 #[derive(Debug)]
@@ -71,9 +71,9 @@ impl App {
     pub fn build(config: Config) -> Result<Self, AppError> {
         let registry = config.store.open().and_then(Registry::open).map_err(AppError::Store)?;
         let (unreadable, connections) = (registry.unreadable(), registry.list());
-        for (file, reason) in &unreadable {
+        for Unreadable { name, reason, .. } in &unreadable {
             for finding in reason.lines() {
-                tracing::error!(file, "connection not started: {finding}");
+                tracing::error!(file = name, "connection not started: {finding}");
             }
         }
         for connection in connections.iter().map(|it| &it.connection) {

@@ -85,7 +85,7 @@ struct Known {
     /// Numbers of the changes that deleted what is no more.
     deleted: BTreeMap<ConnectionId, u64>,
     /// What is kept and cannot be read, by id or file.
-    unreadable: BTreeMap<String, String>,
+    unreadable: BTreeMap<String, Unreadable>,
 }
 
 /// What a PUT has done.
@@ -120,7 +120,7 @@ impl Registry {
     pub fn open(store: Arc<dyn ConnectionStore>) -> Result<Self, StoreError> {
         let loaded = store.load()?;
         let connections = loaded.records.into_iter().map(|it| (it.connection.id().clone(), it));
-        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name, it.reason));
+        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name.clone(), it));
         let known = RwLock::new(Known {
             connections: connections.collect(),
             deleted: loaded.deleted,
@@ -161,10 +161,20 @@ impl Registry {
         self.known().connections.values().cloned().collect()
     }
 
-    /// What is kept and cannot be read: the id or the file, and why.
+    /// What is kept and cannot be read, by id or by the name of its file. It does not run, and keeps nothing else from running.
+    /// One with an id can be replaced by [`Self::put`], and deleted.
     #[must_use]
-    pub fn unreadable(&self) -> Vec<(String, String)> {
-        self.known().unreadable.iter().map(|(name, why)| (name.clone(), why.clone())).collect()
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        self.known().unreadable.values().cloned().collect()
+    }
+
+    /// Why there is nothing to be had of that id.
+    #[must_use]
+    pub fn missing(&self, id: &ConnectionId) -> RegistryError {
+        match self.known().unreadable.get(id.as_str()) {
+            Some(it) => RegistryError::Unreadable { id: id.clone(), reason: it.reason.clone() },
+            None => RegistryError::NotFound(id.clone()),
+        }
     }
 
     /// Adds a connection. One that is open is answered before it has connected, as in the reference (http-api.md §2).
@@ -176,10 +186,13 @@ impl Registry {
         if self.get(connection.id()).is_some() {
             return Err(RegistryError::Conflict(connection.id().clone()));
         }
+        if let unreadable @ RegistryError::Unreadable { .. } = self.missing(connection.id()) {
+            return Err(unreadable);
+        }
         self.change(turn, Change::Create(connection)).await
     }
 
-    /// Puts a definition in the place of what has this id, or adds it. `read` gets what is stored, for the secrets that the
+    /// Puts a definition in the place of what has this id, be it readable or not, or adds it. `read` gets what is stored, for the secrets that the
     /// definition does not repeat. If the connection was or is to be open, it is answered once it has connected.
     ///
     /// # Errors
@@ -192,28 +205,37 @@ impl Registry {
         precondition: &Precondition,
     ) -> Result<Put, RegistryError> {
         let turn = self.0.turns.take(id).await;
-        let stored = self.get(id);
-        precondition.check(id, stored.as_ref().map(|it| it.revision))?;
+        let (stored, unreadable) = (self.get(id), self.unreadable_of(id));
+        // Which definition it was nobody knows, but there is one.
+        let revision = stored.as_ref().map(|it| it.revision).or(unreadable.as_ref().map(|_| 0));
+        precondition.check(id, revision)?;
         let connection = read(stored.as_ref().map(|it| &*it.connection))?;
         if connection.id() != id {
             return Err(RegistryError::OtherId { asked: id.clone(), found: connection.id().clone() });
         }
-        let Some(stored) = stored else {
-            return self.change(turn, Change::Create(connection)).await.map(Put::Created);
+        let change = match (stored, unreadable) {
+            (Some(stored), _) => Change::Modify(stored, connection),
+            (None, Some(unreadable)) => Change::Replace(unreadable, connection),
+            (None, None) => return self.change(turn, Change::Create(connection)).await.map(Put::Created),
         };
-        let record = self.change(turn, Change::Modify(stored, connection)).await?;
+        let record = self.change(turn, change).await?;
         self.connected(&record).await.map(Put::Modified)
     }
 
-    /// Removes a connection. When it is answered, nothing of it is published any more.
+    /// Removes a connection, be it readable or not. When it is answered, nothing of it is published any more. The number of this
+    /// change.
     ///
     /// # Errors
     /// There is none, the precondition is not met, or it is still kept.
-    pub async fn delete(&self, id: &ConnectionId, precondition: &Precondition) -> Result<(), RegistryError> {
+    pub async fn delete(&self, id: &ConnectionId, precondition: &Precondition) -> Result<u64, RegistryError> {
         let turn = self.0.turns.take(id).await;
-        let stored = self.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
-        precondition.check(id, Some(stored.revision))?;
-        self.change(turn, Change::Delete(stored)).await.map(drop)
+        let (revision, sequence) = match (self.get(id), self.unreadable_of(id)) {
+            (Some(stored), _) => (stored.revision, stored.sequence),
+            (None, Some(unreadable)) => (0, unreadable.sequence),
+            (None, None) => return Err(RegistryError::NotFound(id.clone())),
+        };
+        precondition.check(id, Some(revision))?;
+        self.remove(turn, id.clone(), sequence.saturating_add(1), false).await
     }
 
     /// Does something to a connection. [`ConnectionCommand::Open`] is answered once it has connected, or has failed to for
@@ -228,7 +250,7 @@ impl Registry {
         command: ConnectionCommand,
     ) -> Result<Record, RegistryError> {
         let turn = self.0.turns.take(id).await;
-        let stored = self.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
+        let stored = self.get(id).ok_or_else(|| self.missing(id))?;
         let status = match command {
             ConnectionCommand::Open => ConnectionStatus::Open,
             ConnectionCommand::Close => ConnectionStatus::Closed,
@@ -314,12 +336,12 @@ impl Registry {
             Ok(Err(error)) => return warn!(%error, "connections are not read again, and stay as they were"),
             Err(_) => return,
         };
-        for Unreadable { name, reason } in &loaded.unreadable {
+        for Unreadable { name, reason, .. } in &loaded.unreadable {
             for finding in reason.lines() {
                 error!(file = name, "connection not read again: {finding}");
             }
         }
-        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name, it.reason));
+        let unreadable = loaded.unreadable.into_iter().map(|it| (it.name.clone(), it));
         self.known_mut().unreadable = unreadable.collect();
         let found = loaded.records.into_iter().map(|it| (it.connection.id().clone(), it));
         let mut found: BTreeMap<_, _> = found.collect();
@@ -332,13 +354,16 @@ impl Registry {
             let (registry, found) = (self.clone(), found.remove(&id));
             changes.spawn(async move {
                 let turn = registry.0.turns.take(&id).await;
-                let change = match (registry.get(&id), found) {
-                    (Some(stored), Some(found)) if stored.connection == found.connection => return false,
-                    (stored, Some(found)) => Change::Reload(stored, found),
-                    (Some(stored), None) => Change::Vanish(stored),
-                    (None, None) => return false,
-                };
-                registry.change(turn, change).await.is_ok()
+                match (registry.get(&id), found) {
+                    (Some(stored), Some(found)) if stored.connection == found.connection => false,
+                    (stored, Some(found)) => {
+                        registry.change(turn, Change::Reload(stored, found)).await.is_ok()
+                    }
+                    (Some(stored), None) => {
+                        registry.remove(turn, id, stored.sequence + 1, true).await.is_ok()
+                    }
+                    (None, None) => false,
+                }
             });
         }
         let changed = changes.join_all().await.into_iter().filter(|changed| *changed).count();
@@ -348,45 +373,63 @@ impl Registry {
     /// Makes a change. It is made also if nobody waits for it any more.
     async fn change(&self, turn: Turn, change: Change) -> Result<Record, RegistryError> {
         let registry = self.clone();
-        let changing = tokio::spawn(async move {
-            let changed = registry.keep_and_switch(change).await;
-            drop(turn);
-            changed
-        });
-        // It panicked, or the runtime is ending.
-        changing.await.unwrap_or(Err(RegistryError::Ending))
+        made(turn, async move { registry.keep_and_switch(change).await }).await
     }
 
     async fn keep_and_switch(&self, change: Change) -> Result<Record, RegistryError> {
-        let is_delete = matches!(change, Change::Delete(_) | Change::Vanish(_));
-        let is_kept = matches!(change, Change::Reload(..) | Change::Vanish(_));
-        let record = self.record(change)?;
-        let id = record.connection.id();
+        let is_kept = matches!(change, Change::Reload(..));
+        let record = self.record(change);
+        let kept = record.clone();
+        self.keep(move |store| if is_kept { Ok(()) } else { store.put(&kept) }).await?;
+        let before = {
+            let mut known = self.known_mut();
+            let id = record.connection.id();
+            known.deleted.remove(id);
+            known.unreadable.remove(id.as_str());
+            known.connections.insert(id.clone(), record.clone())
+        };
+        self.switch(before.map(|it| it.connection).as_deref(), Some(&record.connection)).await;
+        Ok(record)
+    }
+
+    /// Removes a connection by the change of this number, which it answers; from the store as well, unless it is gone there.
+    async fn remove(
+        &self,
+        turn: Turn,
+        id: ConnectionId,
+        sequence: u64,
+        is_gone: bool,
+    ) -> Result<u64, RegistryError> {
+        let registry = self.clone();
+        let removing = async move {
+            let removed = id.clone();
+            let delete = move |store: &dyn ConnectionStore| store.delete(&removed, sequence).map(drop);
+            registry.keep(move |store| if is_gone { Ok(()) } else { delete(store) }).await?;
+            let before = {
+                let mut known = registry.known_mut();
+                known.unreadable.remove(id.as_str());
+                let before = known.connections.remove(&id);
+                known.deleted.insert(id, sequence);
+                before
+            };
+            registry.switch(before.map(|it| it.connection).as_deref(), None).await;
+            Ok(sequence)
+        };
+        made(turn, removing).await
+    }
+
+    /// Writes to the store, unless the service is ending.
+    async fn keep(
+        &self,
+        write: impl FnOnce(&dyn ConnectionStore) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), RegistryError> {
         // Whether it can be ended in order is not known any more.
         if self.0.is_ending.load(Ordering::Acquire) {
             return Err(RegistryError::Ending);
         }
-        if !is_kept {
-            let (store, kept) = (Arc::clone(&self.0.store), record.clone());
-            let keeping = tokio::task::spawn_blocking(move || match is_delete {
-                true => store.delete(kept.connection.id(), kept.sequence).map(drop),
-                false => store.put(&kept),
-            });
-            keeping.await.map_err(|_| RegistryError::Ending)??;
-        }
-        let before = {
-            let mut known = self.known_mut();
-            if is_delete {
-                known.deleted.insert(id.clone(), record.sequence);
-                known.connections.remove(id)
-            } else {
-                known.deleted.remove(id);
-                known.connections.insert(id.clone(), record.clone())
-            }
-        };
-        let before = before.map(|it| it.connection);
-        self.switch(before.as_deref(), (!is_delete).then_some(&record.connection)).await;
-        Ok(record)
+        let store = Arc::clone(&self.0.store);
+        let writing = tokio::task::spawn_blocking(move || write(&*store));
+        Ok(writing.await.map_err(|_| RegistryError::Ending)??)
     }
 
     /// Has lanes serve what is, in the place of what was.
@@ -414,16 +457,16 @@ impl Registry {
     }
 
     /// What a change makes of a connection.
-    fn record(&self, change: Change) -> Result<Record, RegistryError> {
-        Ok(match change {
+    fn record(&self, change: Change) -> Record {
+        // It goes on counting where something of this id was deleted.
+        let next = |id: &ConnectionId| self.known().deleted.get(id).map_or(1, |it| it.saturating_add(1));
+        match change {
             Change::Create(connection) => {
-                let known = self.known();
-                let id = connection.id();
-                if let Some(reason) = known.unreadable.get(id.as_str()) {
-                    return Err(RegistryError::Unreadable { id: id.clone(), reason: reason.clone() });
-                }
-                let sequence = known.deleted.get(id).copied().unwrap_or_default() + 1;
+                let sequence = next(connection.id());
                 Record::first(connection, sequence)
+            }
+            Change::Replace(unreadable, connection) => {
+                Record::first(connection, unreadable.sequence.saturating_add(1))
             }
             Change::Modify(stored, connection) => {
                 let sequence = stored.sequence + 1;
@@ -434,19 +477,19 @@ impl Registry {
                 let connection = Arc::new(Connection::clone(&stored.connection).with_status(status));
                 Record { connection, sequence: stored.sequence + 1, ..stored }
             }
-            Change::Delete(stored) => Record { sequence: stored.sequence + 1, ..stored },
-            Change::Reload(stored, found) => match stored {
-                Some(stored) => {
-                    let sequence = stored.sequence + 1;
-                    Record { revision: sequence, sequence, created: stored.created, ..found }
-                }
-                None => {
-                    let sequence = self.known().deleted.get(found.connection.id()).map_or(1, |it| it + 1);
-                    Record { revision: sequence, sequence, ..found }
-                }
-            },
-            Change::Vanish(stored) => Record { sequence: stored.sequence + 1, ..stored },
-        })
+            Change::Reload(Some(stored), found) => {
+                let sequence = stored.sequence + 1;
+                Record { revision: sequence, sequence, created: stored.created, ..found }
+            }
+            Change::Reload(None, found) => {
+                let sequence = next(found.connection.id());
+                Record { revision: sequence, sequence, ..found }
+            }
+        }
+    }
+
+    fn unreadable_of(&self, id: &ConnectionId) -> Option<Unreadable> {
+        self.known().unreadable.get(id.as_str()).cloned()
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -461,13 +504,26 @@ impl Registry {
 /// A change of one connection, with what is stored of it.
 enum Change {
     Create(Connection),
+    /// What was there cannot be read.
+    Replace(Unreadable, Connection),
     Modify(Record, Connection),
     Status(Record, ConnectionStatus),
-    Delete(Record),
     /// The store has this now, whoever has written it there.
     Reload(Option<Record>, Record),
-    /// The store has it no more.
-    Vanish(Record),
+}
+
+/// What comes of a change, which goes on if nobody waits for it any more.
+async fn made<T: Send + 'static>(
+    turn: Turn,
+    making: impl Future<Output = Result<T, RegistryError>> + Send + 'static,
+) -> Result<T, RegistryError> {
+    let making = tokio::spawn(async move {
+        let made = making.await;
+        drop(turn);
+        made
+    });
+    // It panicked, or the runtime is ending.
+    making.await.unwrap_or(Err(RegistryError::Ending))
 }
 
 /// Whether a connection is to run, and can.

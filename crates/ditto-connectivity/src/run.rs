@@ -232,7 +232,7 @@ fn check_store(store: &StoreConfig) -> u8 {
             println!("{}: {finding}", record.connection.id());
         }
     }
-    for Unreadable { name, reason } in &loaded.unreadable {
+    for Unreadable { name, reason, .. } in &loaded.unreadable {
         println!("{name}: {reason}");
     }
     if loaded.unreadable.is_empty() { exit::OK } else { exit::CONFIG }

@@ -87,6 +87,8 @@ pub struct Unreadable {
     pub name: String,
     /// Why, without a secret.
     pub reason: String,
+    /// The number of its last change, as far as that can be told without reading it; 0 if it cannot.
+    pub sequence: u64,
 }
 
 /// Why a store did not do what it should.

@@ -6,56 +6,35 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use ditto_tests::api::{Api, PASSWORD};
 use ditto_tests::broker::Broker;
 use ditto_tests::http::{self, Answer};
 use ditto_tests::service::{Service, Setup, event};
 use ditto_tests::topics::Written;
-use serde_json::{Value, json};
+use serde_json::json;
 
-const PASSWORD: &str = "only for this test";
-
-/// A service with an embedded store, and where its API listens.
-fn start(broker: &Broker, feed: &str, more: &str) -> anyhow::Result<(Setup, Service, String)> {
+/// A service with an embedded store, and its API.
+fn start(broker: &Broker, feed: &str, more: &str) -> anyhow::Result<(Setup, Service, Api)> {
     broker.create_topic(feed, 1, &[])?;
     let setup = Setup::new(env!("CARGO_BIN_EXE_service"))?;
-    setup.write("password", PASSWORD)?;
-    let hash = setup.execute_on("password", &["hash-password"])?.stdout;
-    setup.write(
-        "config.toml",
-        format!(
-            "[store]\nkind = \"embedded\"\npath = \"connections.db\"\nkey = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"\n\
-             [feed]\nkind = \"kafka\"\nbootstrap_servers = \"{}\"\ntopics = [\"{feed}\"]\ngroup_id = \"{feed}\"\n\
-             internal_headers = \"trust\"\nstart_at = \"earliest\"\n\
-             [http]\nbind = \"127.0.0.1:0\"\ninstance = \"one\"\ncors = true\ndevops_password_hash = '{}'\n{more}\n",
-            broker.listeners.plaintext,
-            hash.trim()
-        ),
-    )?;
+    setup.managed(broker, feed, "start_at = \"earliest\"", more)?;
     let service = setup.start_run()?;
-    let address = service.api_address()?;
-    Ok((setup, service, address))
-}
-
-fn ask(address: &str, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
-    let headers = [
-        ("authorization".to_owned(), http::basic("devops", PASSWORD)),
-        ("content-type".to_owned(), "application/json".to_owned()),
-    ];
-    let body = body.map(ToString::to_string);
-    http::request(address, method, path, &headers, body.as_ref().map(String::as_bytes))
+    let api = Api::of(&service)?;
+    Ok((setup, service, api))
 }
 
 /// The calls of the web UI's tab (ui-calls.md §8), with what it reads of the answers.
 #[test]
 fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
     let broker = Broker::of_this_run()?;
-    let (_setup, service, address) = start(&broker, "management-ui", "")?;
+    let (_setup, service, api) = start(&broker, "management-ui", "")?;
+    let address = api.address();
     broker.create_topic("management-ui-out", 1, &[])?;
     let preflight = [
         ("origin".to_owned(), "http://ui".to_owned()),
         ("access-control-request-headers".to_owned(), "authorization,content-type".to_owned()),
     ];
-    let answer = http::request(&address, "OPTIONS", "/api/2/connections", &preflight, None)?;
+    let answer = http::request(address, "OPTIONS", "/api/2/connections", &preflight, None)?;
     ensure!(
         answer.status == 200 && answer.header("access-control-allow-origin") == Some("http://ui"),
         "{answer:?}"
@@ -69,7 +48,7 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
     });
     let mut plain = definition.clone();
     plain["uri"] = format!("tcp://{}", broker.listeners.plaintext).into();
-    let created = ask(&address, "POST", "/api/2/connections", Some(&plain))?;
+    let created = api.ask("POST", "/api/2/connections", Some(&plain))?;
     ensure!(created.status == 201, "{}", created.text());
     let id = created.json()["id"].as_str().context("no id")?.to_owned();
     ensure!(
@@ -77,11 +56,11 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
         "{created:?}"
     );
     let path = format!("/api/2/connections/{id}");
-    let listed = ask(&address, "GET", "/api/2/connections", None)?.json();
+    let listed = api.ask("GET", "/api/2/connections", None)?.json();
     ensure!(listed[0]["id"] == *id && listed[0]["name"] == "ui", "{listed}");
     let start = Instant::now();
     loop {
-        let status = ask(&address, "GET", &format!("{path}/status"), None)?.json();
+        let status = api.ask("GET", &format!("{path}/status"), None)?.json();
         if status["liveStatus"] == "open" && status["recoveryStatus"] == "succeeded" {
             break;
         }
@@ -90,13 +69,12 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
     }
     broker.write("management-ui", [Written::of(event("thing", 1, &json!({})))])?;
     broker.wait_for("management-ui-out", 1)?;
-    let metrics = ask(&address, "GET", "/metrics", None)?.text();
+    let metrics = api.ask("GET", "/metrics", None)?.text();
     let line = format!(
         "connection_messages_total{{id=\"{id}\",type=\"kafka\",category=\"dispatched\",direction=\"outbound\"}} 1"
     );
     ensure!(metrics.contains(&line), "{metrics}");
-    let explained = ask(
-        &address,
+    let explained = api.ask(
         "POST",
         &format!("{path}/explain"),
         Some(&serde_json::from_str(&event("thing", 2, &json!({})))?),
@@ -107,14 +85,14 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
         explained.text()
     );
     // What was read can be put back, with its secrets masked.
-    let mut secret = ask(&address, "GET", &path, None)?.json();
+    let mut secret = api.ask("GET", &path, None)?.json();
     secret["uri"] = definition["uri"].clone();
     secret["connectionStatus"] = "closed".into();
-    ensure!(ask(&address, "PUT", &path, Some(&secret))?.status == 204);
-    let read = ask(&address, "GET", &path, None)?;
+    ensure!(api.ask("PUT", &path, Some(&secret))?.status == 204);
+    let read = api.ask("GET", &path, None)?;
     ensure!(!read.text().contains("secret-of-ui") && read.text().contains("user:*****@"), "{}", read.text());
-    ensure!(ask(&address, "PUT", &path, Some(&read.json()))?.status == 204);
-    let logs = ask(&address, "GET", &format!("{path}/logs"), None)?.json();
+    ensure!(api.ask("PUT", &path, Some(&read.json()))?.status == 204);
+    let logs = api.ask("GET", &format!("{path}/logs"), None)?.json();
     // They are kept when it is closed.
     let entries = logs["connectionLogs"].as_array().context("no entries")?;
     ensure!(
@@ -122,8 +100,8 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
         "{logs}"
     );
     ensure!(entries.last().is_some_and(|entry| entry["message"] == "closed"), "{logs}");
-    ensure!(ask(&address, "DELETE", &path, None)?.status == 204);
-    ensure!(ask(&address, "GET", &path, None)?.status == 404);
+    ensure!(api.ask("DELETE", &path, None)?.status == 204);
+    ensure!(api.ask("GET", &path, None)?.status == 404);
     let log = service.log()?;
     ensure!(!log.contains("secret-of-ui") && !log.contains(PASSWORD), "a secret is in the log:\n{log}");
     let audited = |action: &str| {
@@ -139,14 +117,14 @@ fn a_web_ui_creates_changes_and_deletes_a_connection() -> anyhow::Result<()> {
 #[test]
 fn whoever_is_not_let_in_keeps_nobody_out() -> anyhow::Result<()> {
     let broker = Broker::of_this_run()?;
-    let (_setup, service, address) = start(&broker, "management-hostile", "max_connections = 64")?;
-    let is_served =
-        || Ok::<_, anyhow::Error>(ask(&address, "GET", "/api/2/connections", None)?.status == 200);
+    let (_setup, service, api) = start(&broker, "management-hostile", "max_connections = 64")?;
+    let address = api.address();
+    let is_served = || Ok::<_, anyhow::Error>(api.ask("GET", "/api/2/connections", None)?.status == 200);
     ensure!(is_served()?);
     let before = service.memory()?;
     let mut idle = Vec::new();
     for n in 0..3_000 {
-        let mut stream = TcpStream::connect(&address)?;
+        let mut stream = TcpStream::connect(address)?;
         if n % 2 == 0 {
             let _begun = stream.write_all(b"GET /health HTTP/1.1\r\nx-slow: ");
         }
@@ -157,11 +135,11 @@ fn whoever_is_not_let_in_keeps_nobody_out() -> anyhow::Result<()> {
     let flood: String = (0..2_000).map(|n| format!("x-{n}: {}\r\n", "y".repeat(1_000))).collect();
     for _ in 0..20 {
         let answer =
-            http::send(&address, format!("GET /health HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes());
+            http::send(address, format!("GET /health HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes());
         ensure!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 431));
     }
     for login in [String::new(), format!("authorization: {}\r\n", http::basic("devops", PASSWORD))] {
-        let mut stream = TcpStream::connect(&address)?;
+        let mut stream = TcpStream::connect(address)?;
         stream.write_all(
             format!(
                 "POST /api/2/connections HTTP/1.1\r\nhost: x\r\n{login}content-length: 104857600\r\n\r\n"
@@ -178,13 +156,13 @@ fn whoever_is_not_let_in_keeps_nobody_out() -> anyhow::Result<()> {
     let deep = "[".repeat(1_000_000);
     let login = [("authorization".to_owned(), http::basic("devops", PASSWORD))];
     for path in ["/api/2/connections", "/devops/piggyback/connectivity"] {
-        let answer = http::request(&address, "POST", path, &login, Some(deep.as_bytes()))?;
+        let answer = http::request(address, "POST", path, &login, Some(deep.as_bytes()))?;
         ensure!(answer.status == 400 && answer.json()["error"] == "json.invalid", "{}", answer.text());
     }
     let mut codes = Vec::new();
     for n in 0..30 {
         let guess = [("authorization".to_owned(), http::basic("devops", &format!("guess-{n}")))];
-        codes.push(http::request(&address, "GET", "/api/2/connections", &guess, None)?.status);
+        codes.push(http::request(address, "GET", "/api/2/connections", &guess, None)?.status);
     }
     ensure!(codes.starts_with(&[401; 10]) && codes.ends_with(&[429; 10]), "{codes:?}");
     ensure!(is_served()?, "who was let in before is not any more");

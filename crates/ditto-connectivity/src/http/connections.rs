@@ -15,7 +15,8 @@ use serde_json::Value;
 use super::asked::{Asked, Id};
 use super::parameters::{self, JSON, TEXT, etag};
 use super::problem::Problem;
-use super::{Api, reply, shown};
+use super::shown::{self, Kept};
+use super::{Api, reply};
 use crate::mappers::read_definition;
 use crate::registry::{ConnectionCommand, Put};
 use crate::store::Record;
@@ -44,8 +45,8 @@ pub(super) async fn list(State(api): State<Api>, asked: Asked) -> Response {
 
 fn listed(api: &Api, asked: &Asked) -> Result<Response, Problem> {
     parameters::answered(&asked.query, &asked.headers)?;
-    let records = api.registry.list();
-    let ids = || records.iter().map(|record| Value::from(record.connection.id().as_str())).collect();
+    let all = api.all();
+    let ids = || all.keys().map(|id| Value::from(id.as_str())).collect();
     let is_given = asked.query.get("ids-only").is_some();
     let fields = fields(asked)?;
     let is_id_alone = fields.as_ref().is_some_and(|fields| fields.is_exactly("/id"));
@@ -56,7 +57,7 @@ fn listed(api: &Api, asked: &Asked) -> Result<Response, Problem> {
             let message = "The fields of a list have no `id`.";
             return Err(Problem::new(ErrorCode::FIELD_SELECTOR_INVALID, message, "Add `id` to the fields."));
         }
-        _ => records.iter().map(|record| shown::definition(record, fields.as_ref())).collect(),
+        _ => all.values().map(|kept| kept.shown(fields.as_ref())).collect(),
     };
     Ok(reply::json(StatusCode::OK, &body))
 }
@@ -149,7 +150,12 @@ pub(super) async fn get(State(api): State<Api>, Id(id): Id, asked: Asked) -> Res
 fn got(api: &Api, asked: &Asked, id: &ConnectionId) -> Result<Response, Problem> {
     parameters::answered(&asked.query, &asked.headers)?;
     let fields = fields(asked)?;
-    let record = api.record(id)?;
+    let record = match api.kept(id)? {
+        Kept::Readable(record) => record,
+        unreadable @ Kept::Unreadable(_) => {
+            return Ok(reply::json(StatusCode::OK, &unreadable.shown(fields.as_ref())));
+        }
+    };
     check_history(asked, &record)?;
     let precondition = parameters::precondition(&asked.headers);
     if precondition.if_none_match.is_some() && precondition.check(id, Some(record.revision)).is_err() {
@@ -237,7 +243,10 @@ async fn replaced(api: &Api, asked: &Asked, id: &ConnectionId, body: &[u8]) -> R
 pub(super) async fn delete(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
     let precondition = parameters::precondition(&asked.headers);
     let deleted = asked.within(api.registry.delete(&id, &precondition)).await;
-    asked.audited("deleteConnection", id.as_str(), deleted.map(|()| reply::empty(StatusCode::NO_CONTENT)))
+    let answer = |sequence: u64| {
+        reply::with(reply::empty(StatusCode::NO_CONTENT), "entity-revision", &sequence.to_string())
+    };
+    asked.audited("deleteConnection", id.as_str(), deleted.map(answer))
 }
 
 /// Opens or closes a connection, or resets what it tells.
@@ -256,6 +265,7 @@ pub(super) async fn delete(State(api): State<Api>, Id(id): Id, asked: Asked) -> 
         (status = 400, description = "The command is none.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
         (status = 404, description = "There is none.", content_type = "application/json", body = Value),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value),
         (status = 504, description = "It is to be open, and does not connect yet.", content_type = "application/json", body = Value)
     )
 )]
@@ -316,7 +326,8 @@ pub(super) async fn status(State(api): State<Api>, Id(id): Id, asked: Asked) -> 
         (status = 200, description = "The counts, or nulls of a connection that does not run.", content_type = "application/json", body = Value),
         (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
     )
 )]
 pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -332,7 +343,8 @@ pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) ->
         (status = 200, description = "The entries; the newest of each kind.", content_type = "application/json", body = Value),
         (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
     )
 )]
 pub(super) async fn logs(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {

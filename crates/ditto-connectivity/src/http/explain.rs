@@ -35,7 +35,8 @@ use crate::mappers::run_options;
         (status = 200, description = "What each target makes of it.", content_type = "application/json", body = Value),
         (status = 400, description = "It is no signal.", content_type = "application/json", body = Value),
         (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is no such connection.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is no such connection.", content_type = "application/json", body = Value),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
     )
 )]
 pub(super) async fn explain(State(api): State<Api>, Id(id): Id, asked: Asked, body: Bytes) -> Response {

@@ -18,7 +18,7 @@ use super::connections::{self, COMMANDS, Fields};
 use super::devops::SERVICE;
 use super::parameters;
 use super::problem::Problem;
-use super::{Api, audit, reply, shown};
+use super::{Api, audit, reply};
 use crate::mappers::read_definition;
 use crate::registry::{Precondition, Put, RegistryError};
 
@@ -293,10 +293,9 @@ impl Api {
     }
 
     fn of_ids(&self, kind: &str, command: &Command<'_>) -> Option<Outcome> {
-        let records = self.registry.list();
-        let ids = records.iter().map(|record| record.connection.id().as_str());
         if kind == "connectivity.commands:retrieveAllConnectionIds" {
-            return Some(response("retrieveAllConnectionIds", 200, "connectionIds", ids.collect()));
+            let ids = self.all().into_keys().map(|id| Value::from(id.as_str())).collect();
+            return Some(response("retrieveAllConnectionIds", 200, "connectionIds", ids));
         }
         if kind != "connectivity.sudo.commands:sudoRetrieveConnectionIdsByTag" {
             return None;
@@ -304,6 +303,7 @@ impl Api {
         let Some(tag) = command.text("tag") else {
             return Some(Outcome::Undelivered(missing("tag")));
         };
+        let records = self.registry.list();
         let tagged = records.iter().filter(|it| it.connection.tags().iter().any(|known| known == tag));
         let ids: Vec<&str> = tagged.map(|record| record.connection.id().as_str()).collect();
         Some(Outcome::Response(json!({
@@ -381,7 +381,7 @@ impl Api {
                 "testResult": text,
             }))
         };
-        if self.registry.get(id).is_some() {
+        if self.kept(id).is_ok() {
             return result(409, format!("there is a connection with ID `{id}` already"));
         }
         match self.registry.test(&connection).await {
@@ -409,7 +409,7 @@ impl Api {
         match name {
             "deleteConnection" => {
                 let deleted = self.registry.delete(id, &Precondition::default()).await;
-                let answer = |()| response(name, 204, "connectionId", id.as_str().into());
+                let answer = |_| response(name, 204, "connectionId", id.as_str().into());
                 audited(asked, "deleteConnection", id.as_str(), deleted.map(answer))
             }
             "retrieveConnection" => {
@@ -418,7 +418,7 @@ impl Api {
                     Some(Err(problem)) => return Outcome::Undelivered(problem),
                     None => None,
                 };
-                let shown = self.record(id).map(|record| shown::definition(&record, fields.as_ref()));
+                let shown = self.kept(id).map(|kept| kept.shown(fields.as_ref()));
                 shown.map_or_else(Outcome::Refused, |shown| response(name, 200, "connection", shown))
             }
             "retrieveConnectionMetrics" => self.metrics(id).map_or_else(Outcome::Refused, Outcome::Response),

@@ -12,6 +12,7 @@ use ditto_outbound::{Step, TargetCounts};
 use super::{Api, reply};
 use crate::mappers::scripts;
 use crate::report::Report;
+use crate::status::Word;
 
 const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -43,6 +44,10 @@ impl Exposition {
             if let Some(standing) = api.registry.status(record.connection.id()) {
                 *stands.entry(standing.live.to_string()).or_default() += 1;
             }
+        }
+        let unreadable = api.registry.unreadable().len() as u64;
+        if unreadable > 0 {
+            *stands.entry(Word::Misconfigured.to_string()).or_default() += unreadable;
         }
         self.family("ditto_connectivity_connections", "gauge", "Connections by how they stand.");
         for (word, count) in stands {

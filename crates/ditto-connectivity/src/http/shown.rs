@@ -1,5 +1,6 @@
 //! Connections as they are answered (connection-model.md §1, status-metrics-logs.md §1).
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use ditto_protocol::ConnectionId;
@@ -9,14 +10,29 @@ use super::Api;
 use super::connections::Fields;
 use super::problem::Problem;
 use crate::mappers::read_definition;
-use crate::registry::{ConnectionStanding, Precondition, Put, RegistryError};
+use crate::registry::{ConnectionStanding, Precondition, Put, Recovery, RegistryError};
 use crate::status::{Standing, Word};
-use crate::store::Record;
+use crate::store::{Record, Unreadable};
 
 impl Api {
     /// The connection of that id.
     pub(super) fn record(&self, id: &ConnectionId) -> Result<Record, Problem> {
-        self.registry.get(id).ok_or_else(|| RegistryError::NotFound(id.clone()).into())
+        self.registry.get(id).ok_or_else(|| self.registry.missing(id).into())
+    }
+
+    /// What is kept under that id.
+    pub(super) fn kept(&self, id: &ConnectionId) -> Result<Kept, Problem> {
+        let unreadable = || self.registry.unreadable().into_iter().find(|it| it.name == id.as_str());
+        let record = self.registry.get(id).map(Kept::Readable);
+        record.or_else(|| unreadable().map(Kept::Unreadable)).ok_or_else(|| self.registry.missing(id).into())
+    }
+
+    /// All that is kept under an id. A file that is broken has none.
+    pub(super) fn all(&self) -> BTreeMap<ConnectionId, Kept> {
+        let unreadable = self.registry.unreadable().into_iter();
+        let unreadable = unreadable.filter_map(|it| Some((it.name.parse().ok()?, Kept::Unreadable(it))));
+        let records = self.registry.list().into_iter();
+        unreadable.chain(records.map(|it| (it.connection.id().clone(), Kept::Readable(it)))).collect()
     }
 
     /// Puts a definition in the place of what has this id.
@@ -35,7 +51,10 @@ impl Api {
 
     /// How a connection stands.
     pub(super) fn status(&self, id: &ConnectionId) -> Result<Value, Problem> {
-        let record = self.record(id)?;
+        let record = match self.kept(id)? {
+            Kept::Readable(record) => record,
+            Kept::Unreadable(unreadable) => return Ok(self.standing_of_unreadable(&unreadable)),
+        };
         let standing = self.registry.status(id).ok_or_else(|| RegistryError::NotFound(id.clone()))?;
         Ok(self.standing(&record, &standing))
     }
@@ -105,6 +124,20 @@ impl Api {
         said.into()
     }
 
+    /// Nobody knows how it is to be.
+    fn standing_of_unreadable(&self, unreadable: &Unreadable) -> Value {
+        let word = Word::Misconfigured;
+        let standing = Standing { word, since: None, reason: Some(unreadable.reason.clone()) };
+        let mut client = self.resource("client", None, &standing);
+        let recovery = Recovery::Unknown.to_string();
+        client.insert("recoveryStatus".to_owned(), recovery.as_str().into());
+        json!({
+            "type": "connectivity.responses:retrieveConnectionStatus", "status": 200,
+            "connectionId": unreadable.name, "connectionStatus": Word::Unknown.to_string(),
+            "liveStatus": word.to_string(), "recoveryStatus": recovery, "clientStatus": [client],
+        })
+    }
+
     fn resource(&self, kind: &str, address: Option<&str>, standing: &Standing) -> Map<String, Value> {
         let mut said = Map::new();
         said.insert("type".to_owned(), kind.into());
@@ -119,6 +152,29 @@ impl Api {
             said.insert("inStateSince".to_owned(), instant(since).into());
         }
         said
+    }
+}
+
+/// What is kept under an id.
+pub(super) enum Kept {
+    /// A connection.
+    Readable(Record),
+    /// What was one for whoever has kept it.
+    Unreadable(Unreadable),
+}
+
+impl Kept {
+    /// The definition, as [`definition`] shows it; of what cannot be read that it cannot, and why.
+    pub(super) fn shown(&self, fields: Option<&Fields>) -> Value {
+        let it = match self {
+            Self::Readable(record) => return definition(record, fields),
+            Self::Unreadable(it) => it,
+        };
+        let shown = json!({
+            "id": it.name, "connectionType": "kafka", "connectionStatus": Word::Misconfigured.to_string(),
+            "statusDetails": it.reason,
+        });
+        fields.map_or_else(|| shown.clone(), |fields| fields.select(&shown))
     }
 }
 

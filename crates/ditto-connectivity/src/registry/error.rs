@@ -36,7 +36,7 @@ pub enum RegistryError {
         /// The header that supposes it.
         header: &'static str,
     },
-    /// A connection of that id is kept and cannot be read: changing it would lose it. Nothing has changed.
+    /// A connection of that id is kept and cannot be read. Nothing has changed.
     #[error("the connection with ID `{id}` is kept and cannot be read: {reason}")]
     Unreadable {
         /// Which one.
@@ -122,8 +122,11 @@ impl RegistryError {
             Self::Conflict(_) => "choose another id, or change the connection that is there".to_owned(),
             Self::NotFound(_) => "check the id; there is no other way to tell what was meant".to_owned(),
             Self::Precondition { .. } => "read the connection again, and change what it is now".to_owned(),
-            Self::Unreadable { .. } => "start the version that has written it, or give the key that it is sealed with as store.old_key"
-                    .to_owned(),
+            Self::Unreadable { .. } => {
+                "replace it by a PUT, or delete it; or start the version that has written it, or give the key that it is \
+                 sealed with as store.old_key"
+                    .to_owned()
+            }
             Self::ReadOnly(_) => {
                 "change the files, or set store.kind = \"embedded\" in the configuration".to_owned()
             }

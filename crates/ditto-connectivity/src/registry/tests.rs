@@ -212,8 +212,8 @@ async fn what_is_only_read_is_refused_and_nothing_changes() {
         assert!(error.to_json()["description"].as_str().unwrap().contains("embedded"), "{error}");
     }
     assert_eq!(plain(&registry), before);
-    let [(file, why)] = &*registry.unreadable() else { panic!("{:?}", registry.unreadable()) };
-    assert!(file.ends_with("2.json") && !why.is_empty());
+    let [broken] = &*registry.unreadable() else { panic!("{:?}", registry.unreadable()) };
+    assert!(broken.name.ends_with("2.json") && !broken.reason.is_empty());
 }
 
 #[tokio::test]
@@ -238,4 +238,73 @@ async fn what_is_refused_says_all_that_is_wrong() {
     registry.put(&id(1), read, &Precondition::default()).await.unwrap();
     assert!(registry.get(&id(1)).unwrap().connection.to_json_with_secrets().to_string().contains("CANARY"));
     assert!(!format!("{registry:?} {:?}", registry.list()).contains("CANARY"));
+}
+
+/// A store with the connections 0 to 3; all but 0 are sealed with a key that is not there any more.
+fn partly_lost(folder: &std::path::Path) -> Arc<dyn ConnectionStore> {
+    let path = folder.join("store");
+    let keys = |first: &str| {
+        let key = SecretString::from(format!("{first}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+        StoreKeys::new(StoreKey::from_base64(&key).unwrap())
+    };
+    let store = EmbeddedStore::open(&path, keys("B")).unwrap();
+    for n in 1..4 {
+        store.put(&Record::first(draft(n, n, "open"), 7)).unwrap();
+    }
+    drop(store);
+    let store = EmbeddedStore::open(&path, keys("A")).unwrap();
+    store.put(&Record::first(draft(0, 0, "open"), 1)).unwrap();
+    Arc::new(store)
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_replaced_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = partly_lost(folder.path());
+    let registry = Registry::open(Arc::clone(&store)).unwrap();
+    assert_eq!(plain(&registry).into_keys().collect::<Vec<_>>(), ["c0"]);
+    let unreadable = registry.unreadable();
+    assert_eq!(unreadable.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["c1", "c2", "c3"]);
+    assert!(unreadable.iter().all(|it| it.reason.contains("key `") && it.sequence == 7), "{unreadable:?}");
+    assert!(matches!(registry.missing(&id(1)), RegistryError::Unreadable { .. }));
+    assert!(matches!(registry.missing(&id(4)), RegistryError::NotFound(_)));
+
+    // Nobody changes what nobody can read, and nobody adds it a second time.
+    for error in [
+        registry.create(draft(1, 1, "open")).await.unwrap_err(),
+        registry.command(&id(1), ConnectionCommand::Open).await.unwrap_err(),
+    ] {
+        assert_eq!(
+            (error.status(), &error.to_json()["error"]),
+            (409, &json!("connectivity:connection.conflict"))
+        );
+        assert!(error.to_json()["message"].as_str().unwrap().contains("key `"), "{error}");
+    }
+    // There is one, and it has no revision that anybody could know.
+    let any = || Some(Matches::Any);
+    let none = Precondition { if_match: None, if_none_match: any() };
+    let some = Precondition { if_match: any(), if_none_match: None };
+    let seventh = Precondition { if_match: Some(Matches::Revisions(vec![7])), if_none_match: None };
+    let put = |n: u8, precondition: Precondition| {
+        let (registry, read) = (registry.clone(), move |_: Option<&Connection>| Ok(draft(n, 9, "closed")));
+        async move { registry.put(&id(n), read, &precondition).await }
+    };
+    assert_eq!(put(1, none).await.unwrap_err().status(), 412);
+    assert_eq!(put(1, seventh.clone()).await.unwrap_err().status(), 412);
+    assert_eq!(registry.delete(&id(2), &seventh).await.unwrap_err().status(), 412);
+    assert_eq!(registry.unreadable().len(), 3);
+
+    let Ok(Put::Modified(record)) = put(1, some.clone()).await else { panic!("it was there") };
+    assert_eq!((record.revision, record.sequence), (8, 8));
+    assert_eq!(registry.delete(&id(2), &some).await, Ok(8));
+    assert_eq!(registry.delete(&id(2), &some).await.unwrap_err().status(), 404);
+    assert_eq!(registry.create(draft(2, 2, "closed")).await.unwrap().sequence, 9);
+    let left = |registry: &Registry| {
+        let unreadable = registry.unreadable().into_iter().map(|it| it.name).collect::<Vec<_>>();
+        (plain(registry), unreadable)
+    };
+    let before = left(&registry);
+    assert_eq!((before.0.len(), before.1.clone()), (3, vec!["c3".to_owned()]));
+    drop(registry);
+    assert_eq!(left(&Registry::open(store).unwrap()), before);
 }

@@ -67,7 +67,7 @@ impl ConnectionStore for DirectoryStore {
                 reason = format!("{reason}\nconnection `{}` stays as it was", before.connection.id());
                 records.insert(file.clone(), before.clone());
             }
-            unreadable.push(Unreadable { name: file.display().to_string(), reason });
+            unreadable.push(Unreadable { name: file.display().to_string(), reason, sequence: 0 });
         }
         read.clone_from(&records);
         Ok(Loaded { records: records.into_values().collect(), unreadable, ..Loaded::default() })

@@ -7,7 +7,7 @@ use ditto_protocol::ConnectionId;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{ConnectionStore, Loaded, Record, StoreError, StoreErrorKind, StoreKeys, Unreadable};
+use super::{ConnectionStore, Loaded, Record, StoreError, StoreErrorKind, StoreKeys, Unreadable, sealed};
 
 /// Sealed records by the id of their connection.
 const CONNECTIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("connections");
@@ -102,7 +102,11 @@ impl EmbeddedStore {
             let (id, record) = entry?;
             match self.keys.open(id.value(), record.value()) {
                 Ok(opened) => loaded.records.push(opened.record),
-                Err(reason) => loaded.unreadable.push(Unreadable { name: id.value().to_owned(), reason }),
+                Err(reason) => loaded.unreadable.push(Unreadable {
+                    name: id.value().to_owned(),
+                    reason,
+                    sequence: sealed::sequence(record.value()),
+                }),
             }
         }
         for entry in transaction.open_table(DELETED)?.iter()? {

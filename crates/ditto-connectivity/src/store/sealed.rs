@@ -118,6 +118,13 @@ impl StoreKeys {
     }
 }
 
+/// The number of the last change of a record that cannot be opened; 0 if that cannot be told either. Nobody vouches for it: it
+/// is only counted on from.
+pub(super) fn sequence(sealed: &[u8]) -> u64 {
+    let members: Map<String, Value> = serde_json::from_slice(sealed).unwrap_or_default();
+    members.get("sequence").and_then(Value::as_u64).unwrap_or_default()
+}
+
 impl StoreKey {
     /// Reads a key: base64 of 32 bytes.
     ///
