@@ -1,11 +1,14 @@
 //! Other processes, by their ids. Linux: what they do is read from `/proc`.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use serde::Serialize;
 
 /// Sends a signal, by its name without `SIG`.
 ///
@@ -34,6 +37,70 @@ pub fn command(pid: u32) -> anyhow::Result<Command> {
     let mut command = Command::new(program.with_context(|| format!("process {pid} has ended"))?);
     command.args(words.filter(|word| !word.is_empty()));
     Ok(command)
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// All threads.
+    pub threads: usize,
+    /// Clients of librdkafka, by their main threads.
+    pub clients: usize,
+    /// Sockets among the open files.
+    pub sockets: usize,
+    /// All other open files.
+    pub files: usize,
+}
+
+impl Held {
+    /// By a process, now; without these pipes, which it has inherited.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn by(pid: u32, inherited: &BTreeSet<PathBuf>) -> anyhow::Result<Self> {
+        let tasks = entries(pid, "task")?;
+        // What ends meanwhile has no name.
+        let names = tasks.iter().filter_map(|task| fs::read_to_string(task.join("comm")).ok());
+        let clients = names.filter(|name| name.trim() == "rdk:main").count();
+        let files = targets(pid)?;
+        let (sockets, files): (Vec<_>, Vec<_>) = files
+            .iter()
+            .filter(|file| !inherited.contains(*file))
+            .partition(|file| has_kind(file, "socket:"));
+        Ok(Self { threads: tasks.len(), clients, sockets: sockets.len(), files: files.len() })
+    }
+
+    /// Whether nothing is more than there.
+    #[must_use]
+    pub fn is_within(self, base: Self) -> bool {
+        self.threads <= base.threads
+            && self.clients <= base.clients
+            && self.sockets <= base.sockets
+            && self.files <= base.files
+    }
+}
+
+/// The pipes that a process has. Those of librdkafka are inherited by whoever is started meanwhile.
+///
+/// # Errors
+/// It has ended.
+pub fn pipes(pid: u32) -> anyhow::Result<BTreeSet<PathBuf>> {
+    Ok(targets(pid)?.into_iter().filter(|file| has_kind(file, "pipe:")).collect())
+}
+
+/// What the open files of a process are.
+fn targets(pid: u32) -> anyhow::Result<Vec<PathBuf>> {
+    let files = entries(pid, "fd")?;
+    Ok(files.iter().filter_map(|file| fs::read_link(file).ok()).collect())
+}
+
+fn has_kind(file: &Path, kind: &str) -> bool {
+    file.to_string_lossy().starts_with(kind)
+}
+
+fn entries(pid: u32, folder: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/{folder}")).with_context(|| format!("process {pid}"))?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
 }
 
 /// A process that is stopped (SIGSTOP), until this is dropped.
@@ -131,6 +198,12 @@ mod tests {
         assert!(frozen.thaw().is_err());
         Frozen::new(pid).unwrap().thaw().unwrap();
         assert!(!has_ended(pid));
+        let held = Held::by(pid, &BTreeSet::new()).unwrap();
+        assert_eq!((held.threads, held.clients, held.sockets), (1, 0, 0));
+        assert!(held.files >= 3 && held.is_within(held));
+        let without = Held::by(pid, &pipes(pid).unwrap()).unwrap();
+        assert!(without.files < held.files, "its stdin is a pipe");
+        assert!(!held.is_within(Held { files: held.files - 1, ..held }));
         signal(pid, "KILL").unwrap();
         while !has_ended(pid) {
             thread::yield_now();

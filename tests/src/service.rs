@@ -1,5 +1,6 @@
 //! The service as a process of its own, in a folder of its own.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::process;
+use crate::process::{self, Held};
 
 /// A folder with a configuration, connection definitions and input, and the program to run there.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Service {
     child: Child,
+    /// Pipes that are not its own.
+    inherited: BTreeSet<PathBuf>,
     stdout: Option<JoinHandle<String>>,
     /// What it logs.
     stderr: NamedTempFile,
@@ -110,8 +113,11 @@ impl Setup {
         command.args(args).current_dir(self.folder.path()).env_remove("RUST_LOG");
         let stderr = NamedTempFile::new()?;
         command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr.reopen()?);
+        let own = std::process::id();
+        let mut inherited = process::pipes(own)?;
         let mut child = command.spawn().context("cannot start the service")?;
-        Ok(Service { stdout: child.stdout.take().map(collect), stderr, child })
+        inherited.extend(process::pipes(own)?);
+        Ok(Service { stdout: child.stdout.take().map(collect), stderr, inherited, child })
     }
 
     /// `run --config config.toml`, started.
@@ -161,6 +167,31 @@ impl Service {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn held(&self) -> anyhow::Result<Held> {
+        Held::by(self.pid(), &self.inherited)
+    }
+
+    /// The same, once it has been the same for so long that a thread that waits for work (tokio's, 10 s) would have ended.
+    ///
+    /// # Errors
+    /// It has ended, or does not come to rest within a minute.
+    pub fn held_at_rest(&self) -> anyhow::Result<Held> {
+        let (start, mut last, mut since) = (Instant::now(), self.held()?, Instant::now());
+        while since.elapsed() < Duration::from_secs(11) {
+            ensure!(start.elapsed() < Duration::from_secs(60), "it does not come to rest: {last:?}");
+            thread::sleep(Duration::from_millis(50));
+            let now = self.held()?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(last)
     }
 
     /// What it has logged so far.

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -30,6 +30,19 @@ pub struct Consumed {
 }
 
 impl Consumed {
+    fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|it| (it.key.to_owned(), it.value.unwrap_or_default().to_vec())).collect()
+        });
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            headers,
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+        }
+    }
+
     /// The text of a header; empty if there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
@@ -66,6 +79,25 @@ impl Written {
     #[must_use]
     pub fn of(value: impl Into<Vec<u8>>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
+    }
+}
+
+/// Reads what comes to a topic from now on, as soon as it is there.
+pub struct Follower(BaseConsumer);
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower").finish_non_exhaustive()
+    }
+}
+
+impl Follower {
+    /// The next record, once it is there.
+    ///
+    /// # Errors
+    /// None comes within half a minute.
+    pub fn next(&self) -> anyhow::Result<Consumed> {
+        Ok(Consumed::of(&self.0.poll(TIMEOUT).context("no record comes")??))
     }
 }
 
@@ -255,19 +287,27 @@ impl Broker {
         while consumed.len() < count {
             let message =
                 consumer.poll(TIMEOUT).with_context(|| format!("{topic} has more than it gives"))??;
-            let headers = message.headers().map_or_else(Vec::new, |headers| {
-                headers.iter().map(|it| (it.key.to_owned(), it.value.unwrap_or_default().to_vec())).collect()
-            });
-            consumed.push(Consumed {
-                partition: message.partition(),
-                offset: message.offset(),
-                headers,
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().map(<[u8]>::to_vec),
-            });
+            consumed.push(Consumed::of(&message));
         }
         consumed.sort_by_key(|record| (record.partition, record.offset));
         Ok(consumed)
+    }
+
+    /// Follows a topic from its end.
+    ///
+    /// # Errors
+    /// It does not exist, or the broker does not answer.
+    pub fn follow(&self, topic: &str) -> anyhow::Result<Follower> {
+        let consumer: BaseConsumer =
+            self.client().set("group.id", "nobody").set("fetch.wait.max.ms", "10").create()?;
+        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            let (_, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
+            list.add_partition_offset(topic, partition.id(), Offset::Offset(high))?;
+        }
+        consumer.assign(&list)?;
+        Ok(Follower(consumer))
     }
 
     /// Everything a topic holds, read by Kafka's own console consumer: partition by partition, in the order of offsets.

@@ -5,6 +5,9 @@
 mod registry {
     pub(crate) mod changes;
     pub(crate) mod crashes;
+    pub(crate) mod ends;
+    pub(crate) mod example;
+    pub(crate) mod filters;
     pub(crate) mod folder;
     pub(crate) mod trouble;
     pub(crate) mod unreadable;
