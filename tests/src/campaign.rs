@@ -3,6 +3,7 @@
 //!
 //! What must come out is written down by the oracle from the specification; nothing of the pipeline's code is used.
 
+mod churn;
 mod driver;
 mod fault;
 mod host;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 
+pub use self::churn::{Churn, ChurnOutcome, run as churn};
 use self::driver::Driver;
 pub use self::fault::Faults;
 use self::fault::Schedule;
@@ -50,7 +52,7 @@ pub struct Plan {
 }
 
 /// Signals, and the targets that they are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Load {
     /// Events of one kind, and targets that publish them as they are.
     Plain,

@@ -4,6 +4,7 @@
 
 mod registry {
     pub(crate) mod changes;
+    pub(crate) mod churn;
     pub(crate) mod crashes;
     pub(crate) mod ends;
     pub(crate) mod example;

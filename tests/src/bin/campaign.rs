@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ditto_tests::campaign::{self, Faults, Load, Plan};
+use ditto_tests::campaign::{self, Churn, Faults, Load, Plan};
 
 #[derive(Parser)]
 #[command(about = "Makes things go wrong while the service works, and counts what was lost")]
@@ -16,7 +16,10 @@ struct Args {
     faults: Faults,
     /// What the service has to do meanwhile.
     #[arg(long = "plan", default_value = "plain")]
-    load: Load,
+    what: What,
+    /// Of `churn`: how many changes of connections are answered before each kill.
+    #[arg(long, default_value_t = 1_000)]
+    changes: usize,
     /// How many signals; without it as many as are written until the last fault is over.
     #[arg(long)]
     signals: Option<usize>,
@@ -32,6 +35,16 @@ struct Args {
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum What {
+    /// Events of one kind, and targets that publish them as they are.
+    Plain,
+    /// Signals of all kinds, and targets that filter, enrich and map them.
+    Mapped,
+    /// Clients that create, change and delete connections beside one that nobody touches. Of faults it has only kills.
+    Churn,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum Format {
     Table,
     Json,
@@ -39,9 +52,17 @@ enum Format {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
 fn main() -> anyhow::Result<ExitCode> {
-    let Args { seed, faults, load, signals, rate, logs, format } = Args::parse();
-    let plan = Plan { seed, faults, load, rate, signals, logs };
+    let Args { seed, faults, what, changes, signals, rate, logs, format } = Args::parse();
     let program = std::env::current_exe()?.with_file_name("service");
+    let load = match what {
+        What::Plain => Load::Plain,
+        What::Mapped => Load::Mapped,
+        What::Churn => {
+            let plan = Churn { seed, kills: faults.kills, changes, rate, logs };
+            return churn(&plan, &program.to_string_lossy(), format);
+        }
+    };
+    let plan = Plan { seed, faults, load, rate, signals, logs };
     let outcome = campaign::run(&plan, &program.to_string_lossy(), |text| eprintln!("{text}"))?;
     if format == Format::Json {
         println!("{}", serde_json::to_string(&outcome)?);
@@ -59,4 +80,36 @@ fn main() -> anyhow::Result<ExitCode> {
         );
     }
     Ok(if outcome.is_good(&plan) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer of this program, and its progress")]
+fn churn(plan: &Churn, program: &str, format: Format) -> anyhow::Result<ExitCode> {
+    let outcome = campaign::churn(plan, program, |text| eprintln!("{text}"))?;
+    if format == Format::Json {
+        println!("{}", serde_json::to_string(&outcome)?);
+    } else {
+        let v = &outcome.verdict;
+        println!(
+            "seed {}: {} kills, {} changes, {} refused, {} without an answer, {} of them kept; {} findings",
+            outcome.seed,
+            outcome.kills,
+            outcome.changed,
+            outcome.refused,
+            outcome.unanswered,
+            outcome.kept,
+            outcome.wrong
+        );
+        println!(
+            "beside: {} signals, lost {}, phantom {}, unequal {}, reordered {}, duplicates {} of {} allowed",
+            outcome.signals,
+            v.lost,
+            v.phantom,
+            v.unequal,
+            v.reordered,
+            v.duplicates,
+            outcome.duplicates_allowed
+        );
+        println!("base {:?}\nleft {:?}", outcome.base, outcome.left);
+    }
+    Ok(if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
