@@ -18,7 +18,8 @@ fn vectors() -> &'static Path {
 
 #[test]
 fn every_vector_passes_or_differs_on_purpose() -> anyhow::Result<()> {
-    let report = conformance::run(vectors(), |file| !conformance::IN_WORK.contains(&file))?;
+    // Those that are requests have a test of their own.
+    let report = conformance::run(vectors(), |file| !["http", "piggyback"].contains(&file))?;
     let findings: Vec<_> = report.files.iter().flat_map(|file| &file.findings).collect();
     let failed: Vec<_> = report.files.iter().flat_map(|file| &file.failed).collect();
     assert_eq!(failed, [""; 0], "{findings:#?}");

@@ -10,6 +10,7 @@ mod registry {
     pub(crate) mod example;
     pub(crate) mod filters;
     pub(crate) mod folder;
+    pub(crate) mod sources;
     pub(crate) mod trouble;
     pub(crate) mod unreadable;
 }

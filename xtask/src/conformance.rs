@@ -1,10 +1,10 @@
-//! `cargo xtask conformance`: the runner lives with the vectors in the test kit.
+//! `cargo xtask conformance`: the runner lives with the vectors in the test kit, and has a broker of its own for the rows
+//! that are requests to the service.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use xshell::cmd;
-
+use crate::programs::with_broker;
 use crate::workspace;
 
 #[derive(Debug, clap::Args)]
@@ -42,13 +42,10 @@ impl Output {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let shell = workspace::shell()?;
-    let format = args.output.flags();
-    let mut command =
-        cmd!(shell, "cargo run --quiet --release -p ditto-tests --bin conformance -- {format...}").quiet();
+    let mut flags: Vec<String> = args.output.flags().into_iter().map(Into::into).collect();
     if let Some(vectors) = &args.vectors {
-        command = command.arg("--vectors").arg(workspace::absolute(vectors)?);
+        let folder = workspace::absolute(vectors)?;
+        flags.extend(["--vectors".to_owned(), folder.display().to_string()]);
     }
-    let status = std::process::Command::from(command).status()?;
-    Ok(workspace::exit_code(status))
+    with_broker("conformance", &flags)
 }

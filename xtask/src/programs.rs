@@ -1,4 +1,4 @@
-//! `cargo xtask bench` and `cargo xtask campaign`: programs of the test kit, with a broker of their own where they need one.
+//! `cargo xtask bench`, `campaign` and `conformance`: programs of the test kit, with a broker of their own where they need one.
 
 use std::process::ExitCode;
 
@@ -65,7 +65,8 @@ pub(crate) fn campaign(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
     with_broker("campaign", &args.args)
 }
 
-fn with_broker(name: &str, args: &[String]) -> anyhow::Result<ExitCode> {
+/// Runs a program of the test kit with a broker of its own. The exit code is the program's.
+pub(crate) fn with_broker(name: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     // Built before the broker starts: nothing else is to run beside what is measured.
     build()?;
     let dir =

@@ -2,7 +2,7 @@
 
 use ditto_protocol::ConnectionId;
 
-use crate::mapper::{MapperCheck, MapperRefusal, MappingDefinition};
+use crate::mapper::{MapperCheck, MapperFinding, MappingDefinition};
 use crate::model::Connection;
 use crate::parse;
 use crate::report::ValidationReport;
@@ -60,7 +60,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Has the options of each definition looked at that a source or a target names: only payload mappers know them.
-    pub fn with_mappers(self, check: &'a dyn Fn(&MappingDefinition) -> Result<(), MapperRefusal>) -> Self {
+    pub fn with_mappers(self, check: &'a dyn Fn(&MappingDefinition) -> Vec<MapperFinding>) -> Self {
         Self { mappers: Some(check), ..self }
     }
 

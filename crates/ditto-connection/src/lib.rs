@@ -21,7 +21,7 @@ mod uri;
 pub use self::{
     credentials::ConnectionCredentials,
     draft::Draft,
-    mapper::{BUILT_IN_MAPPERS, BuiltInMapper, MapperRefusal, MappingDefinition},
+    mapper::{BUILT_IN_MAPPERS, BuiltInMapper, MapperFinding, MappingDefinition},
     model::{Connection, ConnectionStatus, SaslMechanism, Target},
     nearest::nearest,
     position::Position,

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::report::Severity;
+
 /// A payload mapper that a connection defines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MappingDefinition {
@@ -39,9 +41,11 @@ impl MappingDefinition {
     }
 }
 
-/// Why the options of a payload mapper are refused.
+/// What is wrong with the options of a payload mapper.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MapperRefusal {
+pub struct MapperFinding {
+    /// What it means for the definition.
+    pub severity: Severity,
     /// Where, as a JSON pointer within the definition, such as `/options/incomingScript`.
     pub pointer: String,
     /// What is wrong.
@@ -51,7 +55,7 @@ pub struct MapperRefusal {
 }
 
 /// What knows the options of payload mappers.
-pub(crate) type MapperCheck<'a> = &'a dyn Fn(&MappingDefinition) -> Result<(), MapperRefusal>;
+pub(crate) type MapperCheck<'a> = &'a dyn Fn(&MappingDefinition) -> Vec<MapperFinding>;
 
 /// A payload mapper that Ditto has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

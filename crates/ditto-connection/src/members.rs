@@ -104,7 +104,7 @@ pub(crate) static CONNECTION: Object = closed(
         optional(
             "sources",
             Kind::Objects(&SOURCE),
-            "Where messages come from: at most 4. Kept; nothing consumes yet.",
+            "Where messages come from: at most 4. Kept for Ditto's own service; this one does not consume.",
         ),
         optional("targets", Kind::Objects(&TARGET), "Where signals go: at most 4."),
         optional(

@@ -33,7 +33,7 @@ const MAX_TARGETS: usize = 4;
 
 pub(crate) fn connection(draft: Draft<'_>) -> Result<Connection, ValidationReport> {
     let mut reader =
-        Reader { draft, base: "", report: ValidationReport::default(), refused_mappers: HashSet::new() };
+        Reader { draft, base: "", report: ValidationReport::default(), checked_mappers: HashSet::new() };
     let document: Value = match serde_json::from_str(draft.text) {
         Ok(document) => document,
         Err(error) => return Err(no_json(draft.text, &error)),
@@ -151,6 +151,7 @@ impl Reader<'_> {
             findings: Vec::new(),
         };
         self.without_effect(&connection);
+        self.unnamed_mappers(&connection.mapping_definitions, is_migrated);
         Some(connection)
     }
 
@@ -342,6 +343,17 @@ impl Reader<'_> {
             let reason = "`validateCertificates` is false: certificates are validated all the same";
             let remedy = "give the broker's authority in `ca` and leave this out";
             self.warning("/validateCertificates", reason, remedy);
+        } else if !connection.validate_certificates {
+            let reason = "`validateCertificates` has no effect without tls";
+            self.note("/validateCertificates", reason, "remove it, or write ssl:// in the uri");
+        }
+        if connection.uri.has_rest() {
+            let reason = "what follows the port of the uri has no effect";
+            self.note("/uri", reason, "end the uri with the port");
+        }
+        if connection.specific("debugEnabled").is_some_and(|value| !is_flag(value)) {
+            let reason = "`debugEnabled` is neither true nor false, and counts as false";
+            self.note("/specificConfig/debugEnabled", reason, "write true or false");
         }
         if !connection.failover_enabled {
             let reason = "`failoverEnabled` is false: failed connections are retried all the same";
@@ -367,14 +379,20 @@ impl Reader<'_> {
             };
             self.warning("/credentials", reason, remedy);
         }
-        if !connection.sources.is_empty() {
-            self.not_served("/sources", "sources are", "move them to a connection that ditto serves");
+        if connection.sources.iter().any(|source| source.consumer_count > 0) {
+            let reason = "this version does not consume sources: only targets run";
+            self.warning("/sources", reason, "let ditto's own service keep consuming them");
         }
         if is_set(connection.specific("is-diversion-target")) {
             let remedy = "let a connection that ditto serves take them";
             self.not_served("/specificConfig/is-diversion-target", "diverted responses are", remedy);
         }
     }
+}
+
+/// Whether a value of `specificConfig` is one of two.
+fn is_flag(value: &str) -> bool {
+    ["true", "false"].iter().any(|known| known.eq_ignore_ascii_case(value))
 }
 
 /// Each text once, in order.

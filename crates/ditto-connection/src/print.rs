@@ -68,7 +68,7 @@ fn source(source: &Source) -> Value {
     put(&mut members, "headerMapping", texts(&source.headers.texts));
     put_list(&mut members, "payloadMapping", &source.payload_mapping);
     put(&mut members, "replyTarget", reply_target(&source.reply_target));
-    let declared: Vec<String> = source.declared_acks.iter().map(ToString::to_string).collect();
+    let declared: Vec<String> = source.declared_acks.iter().map(|(given, _)| given.to_string()).collect();
     put_list(&mut members, "declaredAcks", &declared);
     members.into()
 }

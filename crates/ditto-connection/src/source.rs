@@ -1,4 +1,5 @@
-//! Where messages come from (connection-model.md §5). Sources are read and kept; nothing consumes from them yet.
+//! Where messages come from (connection-model.md §5). They are read and kept: whoever runs connections does not
+//! consume them (docs/adr/0031-sources-are-kept-and-targets-run.md).
 
 use ditto_placeholder::Template;
 use ditto_protocol::AckLabel;
@@ -17,7 +18,8 @@ pub struct Source {
     pub(crate) headers: HeaderMapping,
     pub(crate) payload_mapping: Vec<String>,
     pub(crate) reply_target: ReplyTarget,
-    pub(crate) declared_acks: Vec<AckLabel>,
+    /// Each as it was given, and resolved.
+    pub(crate) declared_acks: Vec<(AckLabel, AckLabel)>,
 }
 
 /// Which entities messages may be about.
@@ -108,9 +110,9 @@ impl Source {
         self.reply_target.destination.as_ref().filter(|_| self.reply_target.is_enabled)
     }
 
-    /// The labels that it may acknowledge, as they were given.
-    pub fn declared_acks(&self) -> &[AckLabel] {
-        &self.declared_acks
+    /// The labels that it may acknowledge, resolved.
+    pub fn declared_acks(&self) -> impl Iterator<Item = &AckLabel> {
+        self.declared_acks.iter().map(|(_, resolved)| resolved)
     }
 }
 

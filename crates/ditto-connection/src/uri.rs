@@ -24,6 +24,8 @@ pub struct ConnectionUri {
     text: SecretString,
     /// Where the password stands in it, still encoded.
     password: Range<usize>,
+    /// Something that nobody looks at follows the port.
+    has_rest: bool,
 }
 
 /// Whether a connection uses TLS.
@@ -61,6 +63,11 @@ impl ConnectionUri {
     /// `host:port`
     pub fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// Whether something follows the port that has no effect.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.has_rest
     }
 
     /// As it is stored, with its password.
@@ -136,7 +143,8 @@ impl ConnectionUri {
             }
         };
         let host = host.to_owned();
-        Ok(Self { scheme, host, port, credentials, text: text.into(), password })
+        let has_rest = !path.trim_end_matches('/').is_empty() || !fragment.is_empty();
+        Ok(Self { scheme, host, port, credentials, text: text.into(), password, has_rest })
     }
 }
 

@@ -7,6 +7,7 @@ use ditto_kafka::{
     Bounds, ClientError, ClusterSettings, ConnectionState, Fingerprint, ProducerPool, ProducerSettings,
 };
 use ditto_outbound::CompiledConnection;
+use serde_json::{Value, json};
 
 use crate::mappers::run_options;
 use crate::publish::cluster_of;
@@ -17,6 +18,8 @@ use crate::status::{Word, of_state};
 pub(crate) const OPENING: Duration = Duration::from_secs(10);
 /// How long one question may wait.
 const ANSWER: Duration = Duration::from_millis(2_500);
+/// How long it is waited whether what does not work does now.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How often it is looked at what has come of it.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -29,6 +32,9 @@ pub(crate) async fn connected(
     servers: &[String],
     patience: Duration,
 ) -> Result<(), Failure> {
+    let known = pool.client_state(client).map(|client| client.connection).unwrap_or_default();
+    // What has failed already is tried again by itself, later each time: whoever asks is not kept waiting for that.
+    let patience = if known.last_error().is_some() { patience.min(AGAIN) } else { patience };
     let (asked, deadline) = (SystemTime::now(), Instant::now() + patience);
     // A question takes a thread, and keeps the client, for as long as it may wait.
     let ask = || Box::pin(pool.probe(client, topic, ANSWER));
@@ -99,6 +105,29 @@ pub(crate) async fn try_out(
         return Ok(());
     }
     Err(Failure { reason: reasons.join("; "), is_misconfigured: true })
+}
+
+/// What is said of each source of a connection that is open (docs/adr/0031-sources-are-kept-and-targets-run.md).
+pub(crate) const NOT_CONSUMED: &str =
+    "not consumed by this version: Ditto's own service must keep consuming it";
+
+/// The addresses that the definition wants to be consumed, each once.
+pub(crate) fn not_consumed(connection: &Connection) -> Vec<&str> {
+    let sources = connection.sources().iter().filter(|source| source.consumer_count() > 0);
+    let mut addresses: Vec<&str> = Vec::new();
+    for address in sources.flat_map(|source| source.addresses()) {
+        if !addresses.contains(&address.as_str()) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// What explanations say of them: `[{"address", "consumed", "reason"}]`.
+pub(crate) fn sources_json(addresses: &[&str]) -> Value {
+    let of_address =
+        |address: &&str| json!({ "address": address, "consumed": false, "reason": NOT_CONSUMED });
+    addresses.iter().map(of_address).collect()
 }
 
 /// What this service does not do yet and the definition asks for (docs/adr/0006-refuse-what-is-not-built.md).

@@ -3,7 +3,7 @@
 mod destination;
 mod show;
 
-use ditto_connection::ConnectionStatus;
+use ditto_connection::{Connection, ConnectionStatus};
 use ditto_kafka::{Group, GroupPosition, SeekTo};
 
 pub use self::destination::{Destination, DestinationError};
@@ -20,10 +20,24 @@ pub(crate) struct Lane {
     pub(crate) name: String,
     pub(crate) group: String,
     pub(crate) connections: Vec<String>,
+    /// Whether it has a position: not for a connection without targets.
+    pub(crate) reads: bool,
+}
+
+impl Lane {
+    /// Of a connection that has nothing to publish.
+    pub(crate) fn without_feed(id: &str) -> Self {
+        Self { name: id.to_owned(), group: String::new(), connections: vec![id.to_owned()], reads: false }
+    }
 }
 
 /// No connection has this name: `@` is in none.
 pub(crate) const SHARED: &str = "@shared";
+
+/// Whether a connection has a lane: there is nothing to read for one without targets.
+pub(crate) fn serve(connection: &Connection) -> bool {
+    !connection.targets().is_empty()
+}
 
 /// All lanes that a run with this feed has: one for each connection, and one for all that share.
 pub(crate) fn of<'a>(
@@ -38,12 +52,18 @@ pub(crate) fn of<'a>(
                 name: id.to_owned(),
                 group: format!("{}.{id}", feed.group_id),
                 connections: vec![id.to_owned()],
+                reads: true,
             }),
             LaneKind::Shared => sharing.push(id.to_owned()),
         }
     }
     if !sharing.is_empty() {
-        lanes.push(Lane { name: SHARED.to_owned(), group: feed.group_id.clone(), connections: sharing });
+        lanes.push(Lane {
+            name: SHARED.to_owned(),
+            group: feed.group_id.clone(),
+            connections: sharing,
+            reads: true,
+        });
     }
     lanes
 }
@@ -65,7 +85,8 @@ fn load(config: &std::path::Path) -> Result<(KafkaFeedConfig, Vec<Lane>), Comman
         return Err(CommandError::Usage(text.to_owned()));
     };
     let is_open = |it: &&Record| it.connection.status() == ConnectionStatus::Open;
-    let ids = records.iter().filter(is_open).map(|it| it.connection.id().as_str());
+    let served = records.iter().filter(is_open).filter(|it| serve(&it.connection));
+    let ids = served.map(|it| it.connection.id().as_str());
     let lanes = of(&feed, &config.lanes, ids);
     Ok((*feed, lanes))
 }

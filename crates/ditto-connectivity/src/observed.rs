@@ -85,6 +85,11 @@ impl Observation {
         self.retire(before);
     }
 
+    /// Counts what was published beside what runs: what the connection says of itself.
+    pub fn adds(&self, beside: &CompiledConnection) {
+        locked(&self.metrics).add(beside, SystemTime::now());
+    }
+
     /// Keeps what a definition that ran has counted. What it counts later, while it drains, is not seen.
     fn retire(&self, before: Option<Running>) {
         if let Some(before) = before {

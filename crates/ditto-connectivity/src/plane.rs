@@ -27,7 +27,7 @@ pub(crate) use self::served::Served;
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
 use crate::app::AppError;
 use crate::config::{Config, FeedConfig, ProducerConfig, StampConfig};
-use crate::connecting::{self, OPENING};
+use crate::connecting::{self, NOT_CONSUMED, OPENING};
 use crate::dead_letters;
 use crate::directory::{DirectoryMonitor, LaneDirectory, SharedDirectory};
 use crate::feed::{Input, open_input};
@@ -180,8 +180,8 @@ impl DataPlane {
                 joining.extend(served.into_iter().map(|it| (Arc::clone(running), it)));
                 continue;
             }
-            let task = LaneTask::start(self, lane.name.clone(), lane.group, served, was_closed);
-            lanes.insert(lane.name, task);
+            let name = lane.name.clone();
+            lanes.insert(name, LaneTask::start(self, lane, served, was_closed));
         }
         for (lane, served) in joining {
             lane.serve(self, served, self.closing()).await;
@@ -191,6 +191,11 @@ impl DataPlane {
     /// Serves a connection by another definition: each signal is judged by exactly one of them.
     pub(crate) async fn change(&self, connection: &Arc<Connection>) {
         match self.lane_of(connection.id().as_str()) {
+            // Only now there is something to read, or nothing any more.
+            Some(lane) if !lane.reads() || self.only_connects(connection) => {
+                self.stop(&lane, connection.id().as_str()).await;
+                self.open(vec![Arc::clone(connection)], true).await;
+            }
             Some(lane) => lane.serve(self, self.served(connection), self.closing()).await,
             None => self.open(vec![Arc::clone(connection)], false).await,
         }
@@ -200,8 +205,19 @@ impl DataPlane {
     pub(crate) async fn close(&self, id: &str) {
         let Some(lane) = self.lane_of(id) else { return };
         let announcer = lane.served(id).and_then(|served| self.announcer_of_end(&served));
+        self.stop(&lane, id).await;
+        if let Some(announcer) = announcer {
+            announcer.closed().await;
+        }
+        let observation = self.0.observed.of(id);
+        observation.rests();
+        observation.journal().of_connection(EntryLevel::Success, "closed".to_owned());
+    }
+
+    /// Ends what a lane does for a connection, and the lane if it is its own.
+    async fn stop(&self, lane: &LaneTask, id: &str) {
         lane.leave(self, id, self.closing()).await;
-        if self.is_own(&lane) {
+        if self.is_own(lane) {
             // Leaves its group, and gives back threads and sockets.
             if let Err(error) = lane.end().await {
                 let error = chain(&error);
@@ -210,12 +226,6 @@ impl DataPlane {
             locked(&self.0.lanes).remove(&lane.name);
             lane.retire(self);
         }
-        if let Some(announcer) = announcer {
-            announcer.closed().await;
-        }
-        let observation = self.0.observed.of(id);
-        observation.rests();
-        observation.journal().of_connection(EntryLevel::Success, "closed".to_owned());
     }
 
     /// What is seen of the connections.
@@ -388,15 +398,27 @@ impl DataPlane {
         candidates.find(|lane| lane.served(id).is_some()).cloned()
     }
 
+    /// Whether a connection has nothing to publish. Of lines somebody has to read them all the same.
+    fn only_connects(&self, connection: &Connection) -> bool {
+        matches!(self.0.config.feed, FeedConfig::Kafka(_)) && !lanes::serve(connection)
+    }
+
     /// Which lanes serve these connections.
     fn lanes_of(&self, connections: &[Arc<Connection>]) -> Vec<lanes::Lane> {
         let ids = connections.iter().map(|connection| connection.id().as_str());
         match &self.0.config.feed {
-            FeedConfig::Kafka(feed) => lanes::of(feed, &self.0.config.lanes, ids),
+            FeedConfig::Kafka(feed) => {
+                let (kept, served): (Vec<_>, Vec<_>) =
+                    connections.iter().partition(|it| self.only_connects(it));
+                let served = served.iter().map(|it| it.id().as_str());
+                let mut lanes = lanes::of(feed, &self.0.config.lanes, served);
+                lanes.extend(kept.iter().map(|it| lanes::Lane::without_feed(it.id().as_str())));
+                lanes
+            }
             FeedConfig::Ndjson { .. } if connections.is_empty() => Vec::new(),
             FeedConfig::Ndjson { .. } => {
                 let connections = ids.map(str::to_owned).collect();
-                vec![lanes::Lane { name: LINES.to_owned(), group: String::new(), connections }]
+                vec![lanes::Lane { name: LINES.to_owned(), group: String::new(), connections, reads: true }]
             }
         }
     }
@@ -416,6 +438,9 @@ impl DataPlane {
                 let options = RunOptions { on_hold, dead_letters, journal, ..run_options() };
                 let compiled = CompiledConnection::compile(connection, &options);
                 observation.runs(connection, &compiled);
+                for address in connecting::not_consumed(connection) {
+                    observation.journal().of_source(address, NOT_CONSUMED.to_owned());
+                }
                 (compiled, refusal)
             }
         };

@@ -308,8 +308,8 @@ impl Registry {
         let running = self.0.plane.get().and_then(|plane| Some((plane, plane.find(id.as_str())?)));
         Some(match running {
             Some((plane, (lane, served))) => {
-                let watched = Watched::of(plane, &lane, served);
-                ConnectionStanding::of(&connection, watched.standing_of_all(), watched.standing_of_targets())
+                let (client, targets) = Watched::of(plane, &lane, served).in_words_of_the_reference();
+                ConnectionStanding::of(&connection, client, targets)
             }
             None => match connecting::not_served(&connection) {
                 Some(failure) if connection.status() == ConnectionStatus::Open => {
@@ -439,12 +439,14 @@ impl Registry {
             (None, None) => {}
             (None, Some(now)) => {
                 info!(connection = %now.id(), "connection opened");
+                tell_of_sources(now);
                 plane.open(vec![Arc::clone(now)], true).await;
             }
             (Some(before), Some(now)) if before == &**now => {}
             (Some(_), Some(now)) => {
                 plane.change(now).await;
                 info!(connection = %now.id(), "connection changed");
+                tell_of_sources(now);
             }
             (Some(before), None) => {
                 plane.close(before.id().as_str()).await;
@@ -524,6 +526,15 @@ async fn made<T: Send + 'static>(
     });
     // It panicked, or the runtime is ending.
     making.await.unwrap_or(Err(RegistryError::Ending))
+}
+
+/// What nobody is to find out by waiting for messages.
+fn tell_of_sources(connection: &Connection) {
+    let addresses = connecting::not_consumed(connection);
+    if !addresses.is_empty() {
+        let sources = addresses.join(", ");
+        warn!(connection = %connection.id(), sources, "sources are {}", connecting::NOT_CONSUMED);
+    }
 }
 
 /// Whether a connection is to run, and can.

@@ -89,18 +89,25 @@ impl Report {
         self.0.directory()
     }
 
+    /// The lanes with a position in the feed.
+    fn reading(&self) -> Vec<Arc<LaneTask>> {
+        let mut lanes = self.0.lanes();
+        lanes.retain(|lane| lane.reads());
+        lanes
+    }
+
     /// How the feed of each lane does, by the lane's name, with the ids of the connections that it serves.
     pub(crate) fn feeds(&self) -> Vec<(String, Vec<String>, LaneCounts, Option<ConsumerMonitor>)> {
         let feed = |lane: &Arc<LaneTask>| {
             let connections = lane.all_served().iter().map(|it| it.id().to_owned()).collect();
             (lane.name.clone(), connections, lane.counts(), lane.monitor())
         };
-        self.0.lanes().iter().map(feed).collect()
+        self.reading().iter().map(feed).collect()
     }
 
     /// The counts of each lane's feed, by the lane's name.
     pub fn lanes(&self) -> Vec<(String, LaneCounts)> {
-        self.0.lanes().iter().map(|lane| (lane.name.clone(), lane.counts())).collect()
+        self.reading().iter().map(|lane| (lane.name.clone(), lane.counts())).collect()
     }
 
     /// The counts of each target, by connection id and address.
@@ -131,7 +138,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line_break = "";
-        for lane in self.0.lanes() {
+        for lane in self.reading() {
             let counts = lane.counts();
             write!(
                 f,

@@ -266,11 +266,21 @@ impl Watched {
         }
     }
 
-    /// Of each target, in the order of the definition.
-    pub(crate) fn standing_of_targets(&self) -> Vec<Standing> {
+    /// Of the client, and of each target in the order of the definition, in the words that the reference has for it
+    /// (status-metrics-logs.md §1): brokers that cannot be reached are a mistake of the definition, and of a target whose
+    /// records go where only signals tell nothing is known.
+    pub(crate) fn in_words_of_the_reference(&self) -> (Standing, Vec<Standing>) {
+        let with = |standing: Standing, word| Standing { word, ..standing };
+        let of_client = self.client.as_ref().map(|client| of_state(&client.connection, &[]).word);
+        let is_away = of_client == Some(Word::Failed) && self.served.failure().is_none();
         let of_all = self.standing_of_all();
-        let standing = |target: &Arc<CompiledTarget>| standing_of_target(target, &of_all);
-        self.connection().targets().iter().map(standing).collect()
+        let of_all = if is_away { with(of_all, Word::Misconfigured) } else { of_all };
+        let of_target = |target: &Arc<CompiledTarget>| match standing_of_target(target, &of_all) {
+            open if open.word == Word::Open && !target.is_fixed() => with(open, Word::Unknown),
+            other => other,
+        };
+        let targets = self.connection().targets().iter().map(of_target).collect();
+        (of_all, targets)
     }
 
     /// Trouble with the client, then with the lane, then what holds the connection.

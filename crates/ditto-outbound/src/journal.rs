@@ -47,6 +47,8 @@ pub struct Entry {
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntryCategory {
+    /// A source.
+    Source,
     /// A target.
     Target,
     /// The connection itself.
@@ -108,15 +110,17 @@ impl Journal {
 
     /// Writes what happened to the connection itself.
     pub fn of_connection(&self, level: EntryLevel, message: String) {
-        self.write(Entry {
-            time: SystemTime::now(),
-            category: EntryCategory::Connection,
-            step: Step::Other,
-            level,
-            address: None,
-            about: About::default(),
-            message,
-        });
+        self.other(EntryCategory::Connection, level, None, message);
+    }
+
+    /// Writes why nothing comes from an address of a source.
+    pub fn of_source(&self, address: &str, message: String) {
+        self.other(EntryCategory::Source, EntryLevel::Failure, Some(address.into()), message);
+    }
+
+    fn other(&self, category: EntryCategory, level: EntryLevel, address: Option<Arc<str>>, message: String) {
+        let (time, step, about) = (SystemTime::now(), Step::Other, About::default());
+        self.write(Entry { time, category, step, level, address, about, message });
     }
 
     /// The entries that are kept, the oldest first.
@@ -136,13 +140,18 @@ impl Journal {
     pub(crate) fn of_signal(&self, address: &Arc<str>, about: &About, outcome: &Outcome) {
         let time = SystemTime::now();
         for (step, level) in steps(outcome) {
+            let mut about = about.clone();
+            // A record that was written is no signal any more (the reference).
+            if (step, level) == (Step::Published, EntryLevel::Success) {
+                about.entity = None;
+            }
             self.write(Entry {
                 time,
                 category: EntryCategory::Target,
                 step,
                 level,
                 address: Some(address.clone()),
-                about: about.clone(),
+                about,
                 message: message(step, level, outcome),
             });
         }
@@ -207,6 +216,7 @@ impl EntryCategory {
     /// Its name in the log: `target`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Source => "source",
             Self::Target => "target",
             Self::Connection => "connection",
         }

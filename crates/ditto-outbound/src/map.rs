@@ -178,8 +178,8 @@ fn messages(
     }
 }
 
-/// The labels that a receiver sees as requested: those that targets of the connection issue, and none in an event for
-/// a target that issues one itself. `None` if the signal requests nothing (outbound.md §6.2).
+/// The labels that a receiver sees as requested: those that targets of the connection issue or sources declare,
+/// and only the latter in an event for a target that issues one itself. `None` if the signal requests nothing (outbound.md §6.2).
 pub(crate) fn requested_acks(signal: &Signal, target: &CompiledTarget) -> RequestedAcks {
     if target.stamps() {
         return None;
@@ -189,10 +189,8 @@ pub(crate) fn requested_acks(signal: &Signal, target: &CompiledTarget) -> Reques
     if labels.is_empty() {
         return Some(labels);
     }
-    if signal.category() == Category::Event && target.issued_label().is_some() {
-        labels.clear();
-    } else {
-        labels.retain(|label| target.labels_of_connection().iter().any(|issued| **issued == **label));
-    }
+    let (known, issues) = (target.labels(), target.issued_label().is_some());
+    let is_left_out = signal.category() == Category::Event && issues;
+    labels.retain(|label| known.is_declared(label) || !is_left_out && known.is_issued(label));
     Some(labels)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ditto_connection::{Connection, MapperRefusal, MappingDefinition, Target};
+use ditto_connection::{Connection, MapperFinding, MappingDefinition, Target};
 use ditto_mapping::{
     Engines, Finding, LeftOut, MapperList, Mappings, Outcome, OutgoingMessage, Payload, Severity,
 };
@@ -106,17 +106,18 @@ pub(crate) fn mappings(connection: &Connection, engines: &Engines) -> Mappings {
 }
 
 /// What a kind of mapper finds wrong with its options in a definition. For [`ditto_connection::Draft::with_mappers`].
-///
-/// # Errors
-/// The first mistake, with its place.
-pub fn check_mapper(definition: &MappingDefinition, engines: &Engines) -> Result<(), MapperRefusal> {
+pub fn check_mapper(definition: &MappingDefinition, engines: &Engines) -> Vec<MapperFinding> {
     let definitions = json!({ "m": definition_json(definition) });
     let findings = Mappings::read(Some(&definitions), engines).findings(|_| true);
-    let refusal = findings.into_iter().find(|finding| finding.severity == Severity::Error);
-    refusal.map_or(Ok(()), |Finding { pointer, reason, remedy, .. }| {
+    let of_definition = |Finding { severity, pointer, reason, remedy, .. }| {
+        let severity = match severity {
+            Severity::Error => ditto_connection::Severity::Error,
+            Severity::Warning => ditto_connection::Severity::Warning,
+        };
         let pointer = pointer.strip_prefix("/mappingDefinitions/m").unwrap_or(&pointer).to_owned();
-        Err(MapperRefusal { pointer, reason, remedy })
-    })
+        MapperFinding { severity, pointer, reason, remedy }
+    };
+    findings.into_iter().map(of_definition).collect()
 }
 
 fn definition_json(definition: &MappingDefinition) -> Value {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use ditto_authorization::AuthorizationContext;
-use ditto_connection::{Connection, Target, TopicSubscription};
+use ditto_connection::{Connection, Source, Target, TopicSubscription};
 use ditto_mapping::{Engines, Mappings};
 use ditto_placeholder::{KafkaAddress, Template};
-use ditto_protocol::KnownHeader;
+use ditto_protocol::{AckLabel, KnownHeader};
 
 use crate::asked::Asked;
 use crate::counters::TargetCounters;
@@ -65,8 +65,7 @@ pub struct CompiledTarget {
     maps_content_type: bool,
     mapping: TargetMapping,
     issued_label: Option<Box<str>>,
-    /// The labels that the connection's targets issue.
-    labels_of_connection: Arc<[Box<str>]>,
+    labels: Arc<Labels>,
     /// Whether it gets everything, with who may read it.
     stamps: bool,
     /// Where its signals go that have failed.
@@ -78,6 +77,29 @@ pub struct CompiledTarget {
     /// When a signal with which nothing is wrong was written into the journal last, in milliseconds since 1970.
     written_ms: AtomicI64,
     hold: HoldStatus,
+}
+
+/// Labels of acknowledgements of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Labels {
+    issued: Vec<Box<str>>,
+    declared: Vec<Box<str>>,
+}
+
+impl Labels {
+    /// Whether a target issues it.
+    pub(crate) fn is_issued(&self, label: &str) -> bool {
+        self.issued.iter().any(|issued| **issued == *label)
+    }
+
+    /// Whether a source declares it.
+    pub(crate) fn is_declared(&self, label: &str) -> bool {
+        self.declared.iter().any(|declared| **declared == *label)
+    }
+}
+
+fn labels<'l>(labels: impl Iterator<Item = &'l AckLabel>) -> Vec<Box<str>> {
+    labels.map(|label| label.as_str().into()).collect()
 }
 
 /// Where a target's records go.
@@ -101,7 +123,7 @@ pub(crate) enum HeaderValue {
 /// What all targets of a connection share.
 struct Shared<'c> {
     id: &'c Arc<str>,
-    labels: &'c Arc<[Box<str>]>,
+    labels: &'c Arc<Labels>,
     asked: &'c Arc<Asked>,
     mappings: &'c Mappings,
     stamps: bool,
@@ -155,16 +177,15 @@ impl CompiledConnection {
         let index = connection.targets().len();
         let of_letters = |topic| CompiledTarget::of_letters(index, &id, topic, journal);
         let dead_letters = dead_letters.as_deref().map(of_letters);
-        let labels: Arc<[Box<str>]> = connection
-            .targets()
-            .iter()
-            .filter_map(|target| target.issued_acknowledgement_label())
-            .map(|label| label.as_str().into())
-            .collect();
+        let labels = &Arc::new(Labels {
+            issued: labels(connection.targets().iter().filter_map(Target::issued_acknowledgement_label)),
+            // Whoever gets a signal acknowledges to a source, whichever service consumes it.
+            declared: labels(connection.sources().iter().flat_map(Source::declared_acks)),
+        });
         let subscriptions = connection.targets().iter().flat_map(|target| target.topics());
         let asked = Arc::new(Asked::of(subscriptions.filter_map(TopicSubscription::filter)));
         let mappings = mappers::mappings(connection, engines);
-        let shared = Shared { id: &id, labels: &labels, asked: &asked, mappings: &mappings, stamps, journal };
+        let shared = Shared { id: &id, labels, asked: &asked, mappings: &mappings, stamps, journal };
         let targets = connection.targets().iter().enumerate();
         let targets = targets
             .map(|(index, target)| {
@@ -282,7 +303,7 @@ impl CompiledTarget {
             headers: headers.collect(),
             maps_content_type: target.header_mapping().iter().any(is_content_type),
             issued_label: target.issued_acknowledgement_label().map(|label| label.as_str().into()),
-            labels_of_connection: labels.clone(),
+            labels: labels.clone(),
             stamps,
             dead_letters: None,
             letter_topic: None,
@@ -307,7 +328,7 @@ impl CompiledTarget {
             context: std::iter::empty::<&str>().collect(),
             headers: Vec::new(),
             issued_label: None,
-            labels_of_connection: Arc::default(),
+            labels: Arc::default(),
             stamps: false,
             dead_letters: None,
             letter_topic: Some(topic_name),
@@ -352,6 +373,11 @@ impl CompiledTarget {
             self.written_ms.store(now, Relaxed);
         }
         is_due
+    }
+
+    /// Whether each record goes to one topic with one key.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.address, Address::Fixed(_))
     }
 
     /// The topic, if it is the same for each signal.
@@ -426,7 +452,7 @@ impl CompiledTarget {
         self.issued_label.as_deref()
     }
 
-    pub(crate) fn labels_of_connection(&self) -> &[Box<str>] {
-        &self.labels_of_connection
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
     }
 }

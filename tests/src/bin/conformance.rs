@@ -26,7 +26,7 @@ enum Format {
 #[expect(clippy::print_stdout, reason = "the table is the product of this program")]
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let report = conformance::run(&args.vectors, |file| !conformance::IN_WORK.contains(&file))?;
+    let report = conformance::run(&args.vectors, |_| true)?;
     if args.format == Format::Json {
         for file in &report.files {
             println!("{}", serde_json::to_string(file)?);
@@ -44,8 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
         for file in &report.not_driven {
-            let is_in_work = conformance::IN_WORK.contains(&file.as_str());
-            println!("{file:<20} {}", if is_in_work { "in work (docs/testing.md)" } else { "not driven" });
+            println!("{file:<20} not driven");
         }
     }
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -3,6 +3,7 @@
 mod asked;
 mod exchanged;
 mod mapped;
+mod opened;
 mod published;
 mod readable;
 mod said;
@@ -37,7 +38,7 @@ struct Class {
 }
 
 /// In the order in which they are applied: a row may be of several.
-const CLASSES: [Class; 27] = [
+const CLASSES: [Class; 26] = [
     Class {
         id: "live-acknowledgement-stays-live",
         files: &["protocol"],
@@ -330,15 +331,6 @@ const CLASSES: [Class; 27] = [
         },
     },
     Class {
-        id: "a-wrong-password-is-told",
-        files: &["http"],
-        applies: |said, _| said.exchanged().is_some_and(|it| !it.of_wrong_passwords().is_empty()),
-        change: |said, expected| {
-            let steps = said.exchanged().map(|it| it.of_wrong_passwords()).unwrap_or_default();
-            steps.into_iter().for_each(|step| exchanged::misconfigured(&mut expected["steps"][step]["body"]));
-        },
-    },
-    Class {
         id: "other-types-are-refused",
         files: &["piggyback"],
         applies: |said, _| said.exchanged().is_some_and(|it| !it.of_other_types().is_empty()),
@@ -362,7 +354,7 @@ const CLASSES: [Class; 27] = [
 ];
 
 fn classes() -> impl Iterator<Item = &'static Class> {
-    CLASSES.iter().chain(&published::CLASSES)
+    CLASSES.iter().chain(&published::CLASSES).chain(&opened::CLASSES)
 }
 
 const INVALID_URI: &str = "connectivity:connection.uri.invalid";

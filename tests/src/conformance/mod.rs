@@ -19,10 +19,6 @@ pub use self::differences::Differences;
 use self::drivers::DRIVERS;
 pub use self::drivers::Driver;
 
-/// Files that need the service's own program and a broker. Not each of their rows is answered yet: the test
-/// `tests/tests/conformance/exchange.rs` names those that are not.
-pub const IN_WORK: [&str; 2] = ["http", "piggyback"];
-
 /// One row of a vector file.
 #[derive(Debug, Clone)]
 pub struct Row {

@@ -48,25 +48,18 @@ impl<'r> Published<'r> {
         label.replace("{{connection:id}}", self.id()).replace("{{ connection:id }}", self.id())
     }
 
-    /// Whether a signal asks for a label that a source declares, or answers to the reply target of one. Nothing else in
-    /// these rows has to do with sources.
-    pub(super) fn asks_of_sources(&self) -> bool {
+    /// Whether a signal answers a message of a source that nobody consumes here.
+    fn is_reply(&self, signal: &Signal<'_>) -> bool {
         let sources = self.given["connection"]["sources"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let declared = sources.iter().flat_map(|source| strings(&source["declaredAcks"]));
-        let declared: Vec<_> = declared.map(|label| self.resolved(label)).collect();
-        self.signals.iter().any(|signal| {
-            let reply =
-                signal.internal["ditto-reply-target"].as_str().and_then(|it| it.parse::<usize>().ok());
-            let is_reply = signal.ditto.get("status").is_some() || signal.topic.last() == Some(&"errors");
-            is_reply && reply.is_some_and(|reply| reply < sources.len())
-                || signal.requested().iter().any(|label| declared.iter().any(|own| own == label))
-        })
+        let source = signal.internal["ditto-reply-target"].as_str().and_then(|it| it.parse::<usize>().ok());
+        let is_reply = signal.ditto.get("status").is_some() || signal.topic.last() == Some(&"errors");
+        is_reply && source.is_some_and(|source| source < sources.len())
     }
 
-    /// A connection whose sources are asked for something does not run.
-    pub(super) fn refuse_sources(&self, expected: &mut Value) {
-        if self.asks_of_sources() {
-            *expected = refusal("notServed", INVALID_CONFIGURATION, 400);
+    /// Nothing is published to reply targets: what is answered came in where sources are consumed.
+    pub(super) fn drop_replies(&self, expected: &mut Value) {
+        if self.signals.iter().all(|signal| self.is_reply(signal)) {
+            expected["records"] = json!([]);
         }
     }
 

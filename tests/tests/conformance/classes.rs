@@ -142,11 +142,21 @@ fn what_is_refused() -> anyhow::Result<()> {
     assert_eq!(ours["validationError"]["error"], "connectivity:connection.configuration.invalid");
     let mut sourced = given(&[target("s", EVENTS, "one", &[])], &signal);
     sourced["connection"]["sources"] = json!([{ "addresses": ["i"], "authorizationContext": ["x:y"], "declaredAcks": ["{{connection:id}}:src"] }]);
-    // Nothing of it asks for the source.
+    // Who gets it acknowledges to the source, whoever consumes that.
     let driver = conformance::driver("outbound").expect("outbound is driven");
-    assert_eq!((driver.run)(&json!({ "given": sourced }))["records"][0]["topic"], "s");
-    sourced["signal"] = event("/attributes/x", json!(1), &["src"]);
-    let ours = check(&sourced, replaced)?;
-    assert_eq!(ours["notServed"]["status"], 400);
+    sourced["signal"] = event("/attributes/x", json!(1), &["src", "other"]);
+    let record = &(driver.run)(&json!({ "given": sourced }))["records"][0];
+    assert_eq!(
+        (&record["topic"], &record["valueJson"]["headers"]["requested-acks"]),
+        (&json!("s"), &json!(["conn-a:src"]))
+    );
+    // What answers a message of the source is published where that is consumed.
+    sourced["signal"] = json!({
+        "ditto": { "topic": "a/b/things/twin/errors", "headers": { "correlation-id": "e" }, "path": "/", "status": 404,
+            "value": { "status": 404, "error": "things:thing.notfound", "message": "m" } },
+        "internalHeaders": { "ditto-reply-target": "0", "ditto-expected-response-types": "[\"error\"]" },
+    });
+    let published = |theirs: &mut Value| theirs["records"] = json!([{ "topic": "back", "key": null }]);
+    assert_eq!(check(&sourced, published)?, json!({ "records": [], "acknowledgements": [] }));
     Ok(())
 }

@@ -31,9 +31,7 @@ fn what_does_not_work_says_why_and_disturbs_nobody() -> anyhow::Result<()> {
         }
         other => other.map(drop),
     };
-    for (definition, word) in
-        [(with("wrong"), Word::Misconfigured), (to("nowhere", "127.0.0.1:1", "t"), Word::Failed)]
-    {
+    for definition in [with("wrong"), to("nowhere", "127.0.0.1:1", "t")] {
         let name = definition["id"].as_str().unwrap().to_owned();
         let Err(error @ RegistryError::Failed { .. }) = refused(definition) else { panic!("{name}") };
         assert_eq!((error.status(), error.code().name()), (504, "connectivity:connection.failed"));
@@ -41,9 +39,10 @@ fn what_does_not_work_says_why_and_disturbs_nobody() -> anyhow::Result<()> {
         assert_eq!(stored.connection.status(), ConnectionStatus::Open, "it is what it is to be");
         let standing = registry.status(&id(&name)).unwrap();
         assert_eq!((standing.desired, standing.recovery), (ConnectionStatus::Open, Recovery::Ongoing));
+        let word = Word::Misconfigured;
         assert_eq!((standing.live, standing.client.word), (word, word), "{standing:?}");
         let why = standing.client.reason.unwrap();
-        let port = if word == Word::Failed { "127.0.0.1:1" } else { &broker.listeners.sasl_plaintext };
+        let port = if name == "nowhere" { "127.0.0.1:1" } else { &broker.listeners.sasl_plaintext };
         assert!(why.contains(port) && !why.contains("wrong"), "{why}");
         // Who asks once more is answered, too.
         let again = service.block_on(registry.command(&id(&name), ConnectionCommand::Open));
@@ -69,10 +68,11 @@ fn what_does_not_work_says_why_and_disturbs_nobody() -> anyhow::Result<()> {
 fn what_is_not_served_yet_is_kept_and_says_so() -> anyhow::Result<()> {
     let service = Service::start("registry-not-served")?;
     let mut definition = to("a", &service.broker.listeners.plaintext, "t");
-    definition["sources"] = serde_json::json!([{"addresses": ["in"], "authorizationContext": ["a:b"]}]);
+    definition["specificConfig"]["is-diversion-target"] = true.into();
+    definition["targets"][0]["topics"] = serde_json::json!([]);
     service.put(&definition)?;
     let error = service.block_on(service.registry.command(&id("a"), ConnectionCommand::Open)).unwrap_err();
-    assert!(error.remedy().contains("/sources"), "{error:?}");
+    assert!(error.remedy().contains("/specificConfig/is-diversion-target"), "{error:?}");
     let standing = service.registry.status(&id("a")).unwrap();
     assert_eq!((standing.live, standing.desired), (Word::Misconfigured, ConnectionStatus::Open));
     assert!(service.report().lanes().is_empty(), "nothing of it runs");

@@ -178,17 +178,25 @@ fn options_are_looked_at_by_whoever_knows_them() {
     let c = id("c");
     let check = |it: &MappingDefinition| {
         assert_eq!(it.id(), "mine");
-        Err(MapperRefusal {
-            pointer: "/options/incomingScript".to_owned(),
+        let finding = |severity, name: &str| MapperFinding {
+            severity,
+            pointer: format!("/options/{name}"),
             reason: "no script".to_owned(),
             remedy: "mend it".to_owned(),
-        })
+        };
+        vec![finding(Severity::Warning, "incomingScirpt"), finding(Severity::Error, "incomingScript")]
     };
     let report = Draft::of_post(&text, &c).with_mappers(&check).read().unwrap_err();
     let errors: Vec<_> = report.findings().iter().filter(|it| it.severity == Severity::Error).collect();
     assert_eq!(errors.len(), 1, "{report}");
     assert_eq!(errors[0].pointer, "/mappingDefinitions/mine/options/incomingScript");
-    assert!(Draft::of_post(&text, &c).read().is_ok());
+    assert_eq!(report.first_error(), Some(errors[0]));
+    let warned: Vec<_> = report.warnings().map(|it| it.pointer.as_str()).collect();
+    assert!(warned.contains(&"/mappingDefinitions/mine/options/incomingScirpt"), "{report}");
+    // Without somebody who knows them they are taken as they are; what nobody names has no effect.
+    let connection = Draft::of_post(&text, &c).read().unwrap();
+    let notes = connection.findings().iter().filter(|it| it.severity == Severity::Note);
+    assert_eq!(notes.map(|it| it.pointer.as_str()).collect::<Vec<_>>(), ["/mappingDefinitions/unused"]);
 }
 
 #[test]
@@ -208,6 +216,7 @@ fn what_is_dropped_is_told() {
             ("/tgas", "did you mean `tags`?"),
             ("/targets/0/headerMaping", "did you mean `headerMapping`?"),
             ("/specificConfig/bootstrapServer", "did you mean `bootstrapServers`?"),
+            ("/specificConfig/mine", "remove it"),
             ("/tags/1", "put it in quotes"),
         ]
     );

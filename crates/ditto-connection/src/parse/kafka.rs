@@ -88,8 +88,14 @@ impl Reader<'_> {
         const GROUP: &str = "/specificConfig/groupId";
         const OFFSET: &str = "/specificConfig/consumerOffsetReset";
         for (pointer, name) in [(GROUP, "groupId"), (OFFSET, "consumerOffsetReset")] {
-            if !has_sources && specific(config, name).is_some() {
-                self.note(pointer, format!("`{name}` has no effect without sources"), "remove it");
+            if specific(config, name).is_some() {
+                let (why, remedy) = match has_sources {
+                    true => {
+                        ("here: sources are not consumed", "keep it for ditto's own service, or remove it")
+                    }
+                    false => ("without sources", "remove it"),
+                };
+                self.note(pointer, format!("`{name}` has no effect {why}"), remedy);
             }
         }
         if !has_sources {
@@ -139,6 +145,7 @@ impl Reader<'_> {
         config: &Config,
         id: Option<&ConnectionId>,
     ) {
+        self.without_diversion(config, !sources.is_empty());
         if is_set(specific(config, "is-diversion-source")) {
             for source in sources {
                 self.diverted_types(source);
@@ -162,6 +169,25 @@ impl Reader<'_> {
                 let reason = "a connection that takes diverted responses has no topics";
                 let remedy = "remove the topics, or `is-diversion-target`";
                 self.invalid(Check::Diversion, &target.pointer("topics"), reason, remedy);
+            }
+        }
+    }
+
+    /// What only matters to whoever diverts responses, which sources do that are consumed.
+    fn without_diversion(&mut self, config: &Config, has_sources: bool) {
+        let of_sources = match has_sources {
+            true => "here: sources are not consumed",
+            false => "without sources",
+        };
+        let is_target = is_set(specific(config, "is-diversion-target"));
+        for (name, why) in [
+            ("is-diversion-source", Some(of_sources)),
+            ("preserve-normal-response-via-source", Some(of_sources)),
+            ("authorized-connections-as-sources", (!is_target).then_some("without `is-diversion-target`")),
+        ] {
+            if let (Some(_), Some(why)) = (specific(config, name), why) {
+                let pointer = format!("/specificConfig/{name}");
+                self.note(&pointer, format!("`{name}` has no effect {why}"), "remove it");
             }
         }
     }

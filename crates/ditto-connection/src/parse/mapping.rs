@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::Surroundings;
-use super::reader::{Object, Reader, did_you_mean, shorten};
-use crate::mapper::{BUILT_IN_MAPPERS, BuiltInMapper, LEGACY_DEFINITION, MapperRefusal, MappingDefinition};
+use super::reader::{CONFIGURATION_INVALID, Object, Reader, did_you_mean, shorten};
+use crate::mapper::{BUILT_IN_MAPPERS, BuiltInMapper, LEGACY_DEFINITION, MapperFinding, MappingDefinition};
 use crate::members;
 use crate::nearest::nearest;
-use crate::report::Check;
+use crate::report::{Check, Severity};
 
 /// Payload mappers that a source may have, or a target (connection-model.md §10).
 const MAX_MAPPERS: usize = 10;
@@ -101,25 +101,45 @@ impl Reader<'_> {
             }
             return;
         };
-        let at = match around.is_migrated && name == LEGACY_DEFINITION {
-            true => "/mappingContext".to_owned(),
-            false => format!("/mappingDefinitions/{}", name.replace('~', "~0").replace('/', "~1")),
-        };
-        let refusal = if BuiltInMapper::find(&definition.engine).is_none() {
+        // Others may name it too; told once is enough.
+        if !self.checked_mappers.insert(name.to_owned()) {
+            return;
+        }
+        let findings = if BuiltInMapper::find(&definition.engine).is_none() {
             let aliases = BUILT_IN_MAPPERS.map(|it| it.alias);
-            Some(MapperRefusal {
+            vec![MapperFinding {
+                severity: Severity::Error,
                 pointer: "/mappingEngine".to_owned(),
                 reason: format!("there is no mapping engine `{}`", shorten(&definition.engine)),
                 remedy: did_you_mean(&definition.engine, &aliases),
-            })
+            }]
+        } else if let Some(finding) = script_too_long(definition) {
+            vec![finding]
         } else {
-            script_too_long(definition)
-                .or_else(|| self.draft.mappers.and_then(|check| check(definition).err()))
+            self.draft.mappers.map(|check| check(definition)).unwrap_or_default()
         };
-        // Others may name it too; told once is enough.
-        let Some(refusal) = refusal.filter(|_| self.refused_mappers.insert(name.to_owned())) else { return };
-        let pointer = format!("{at}{}", refusal.pointer);
-        self.invalid(Check::Mappers, &pointer, refusal.reason, &refusal.remedy);
+        let at = place_of(name, around.is_migrated);
+        for MapperFinding { severity, pointer, reason, remedy } in findings {
+            if severity != Severity::Error && self.is_told_enough() {
+                continue;
+            }
+            let pointer = format!("{at}{pointer}");
+            self.find(severity, Check::Mappers, &pointer, CONFIGURATION_INVALID, reason, &remedy);
+        }
+    }
+
+    /// Definitions that are kept and do nothing.
+    pub(super) fn unnamed_mappers(&mut self, definitions: &[MappingDefinition], is_migrated: bool) {
+        for definition in definitions {
+            if self.is_told_enough() {
+                return;
+            }
+            if !self.checked_mappers.contains(&definition.id) {
+                let at = place_of(&definition.id, is_migrated);
+                let reason = "no source and no target names this payload mapper: it has no effect";
+                self.note(&at, reason, "name it in a `payloadMapping`, or remove it");
+            }
+        }
     }
 
     /// Whether the definition was given and is wrong, which is reported already.
@@ -134,12 +154,21 @@ impl Reader<'_> {
     }
 }
 
-fn script_too_long(definition: &MappingDefinition) -> Option<MapperRefusal> {
+/// Where a definition stands.
+fn place_of(name: &str, is_migrated: bool) -> String {
+    match is_migrated && name == LEGACY_DEFINITION {
+        true => "/mappingContext".to_owned(),
+        false => format!("/mappingDefinitions/{}", name.replace('~', "~0").replace('/', "~1")),
+    }
+}
+
+fn script_too_long(definition: &MappingDefinition) -> Option<MapperFinding> {
     let is_script = BuiltInMapper::find(&definition.engine).is_some_and(|it| it.alias == "JavaScript");
     let scripts = ["incomingScript", "outgoingScript"].into_iter().filter(|_| is_script);
     let mut lengths = scripts.filter_map(|name| Some((name, definition.options.get(name)?.as_str()?.len())));
     let (name, length) = lengths.find(|(_, length)| *length > MAX_SCRIPT)?;
-    Some(MapperRefusal {
+    Some(MapperFinding {
+        severity: Severity::Error,
         pointer: format!("/options/{name}"),
         reason: format!("the script has {length} bytes, and may have {MAX_SCRIPT}"),
         remedy: "shorten it".to_owned(),

@@ -25,8 +25,8 @@ pub(super) struct Reader<'d> {
     /// Pointer of the connection within the text.
     pub(super) base: &'static str,
     pub(super) report: ValidationReport,
-    /// Definitions of payload mappers that were refused.
-    pub(super) refused_mappers: HashSet<String>,
+    /// Definitions of payload mappers that somebody names: they were looked at.
+    pub(super) checked_mappers: HashSet<String>,
 }
 
 /// An object of the definition, and where it is.
@@ -109,9 +109,6 @@ impl Reader<'_> {
                 return;
             }
             let near = nearest(name, table.names());
-            if table.is_open && near.is_none() {
-                continue;
-            }
             let remedy = near.map_or("remove it".to_owned(), |near| format!("did you mean `{near}`?"));
             let kept = if table.is_open { "is kept and has no effect" } else { "is dropped" };
             let reason = format!("there is no member `{}` of `{}`: it {kept}", shorten(name), table.name);

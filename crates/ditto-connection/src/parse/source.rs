@@ -196,16 +196,17 @@ impl Reader<'_> {
         Some(ReplyDestination { address: address.to_owned(), header_mapping, expected_response_types: types })
     }
 
-    fn declared_acks(&mut self, source: &Object<'_>, around: &Surroundings<'_>) -> Vec<AckLabel> {
-        let mut declared = Vec::new();
+    /// Each as it was given, and resolved.
+    fn declared_acks(&mut self, source: &Object<'_>, around: &Surroundings<'_>) -> Vec<(AckLabel, AckLabel)> {
+        let mut declared: Vec<(AckLabel, AckLabel)> = Vec::new();
         for (n, text) in self.texts(source, "declaredAcks") {
             let pointer = format!("{}/{n}", source.pointer("declaredAcks"));
             let Some((given, resolved)) = self.label(&pointer, text, around) else { continue };
             if !resolved.as_str().starts_with(&format!("{}:", around.id.map_or("", |id| id.as_str()))) {
                 self.foreign_label(&pointer, &resolved);
             }
-            if !declared.contains(&given) {
-                declared.push(given);
+            if !declared.iter().any(|(known, _)| *known == given) {
+                declared.push((given, resolved));
             }
         }
         declared

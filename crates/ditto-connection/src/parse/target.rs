@@ -45,6 +45,10 @@ impl Reader<'_> {
         let authorization_context = self.authorization_context(object, address);
         let headers = self.header_mapping(Check::Targets, object);
         let payload_mapping = self.payload_mapping(object, around);
+        if object.get("topics").and_then(|it| it.as_array()).is_none_or(Vec::is_empty) {
+            let reason = "the target has no `topics`: no signal goes there";
+            self.warning(&object.pointer("topics"), reason, "add some, such as _/_/things/twin/events");
+        }
         let qos = self.int(object, "qos");
         if qos.is_some() {
             self.note(&object.pointer("qos"), "`qos` of a target has no effect", "remove it");

@@ -166,13 +166,17 @@ fn hosts_are_split_and_joined_with_the_uri() {
     );
 }
 
-/// What the reference runs and this service does not is kept, and told.
+/// What keeps a connection from running is told as such, and what is only left out as what it is.
 #[test]
 fn what_is_not_built_is_kept_and_told() {
-    let sources = json!([{"addresses": ["a"], "authorizationContext": ["a:b"]}]);
-    let connection = Connection::from_json(&with("/sources", sources)).unwrap();
-    let told: Vec<_> = connection.not_served().map(|it| it.pointer.as_str()).collect();
-    assert_eq!(told, ["/sources"]);
+    let consumed = |count: i32| {
+        let sources = json!([{"addresses": ["a"], "authorizationContext": ["a:b"], "consumerCount": count}]);
+        let connection = Connection::from_json(&with("/sources", sources)).unwrap();
+        assert_eq!(connection.not_served().count(), 0);
+        connection.warnings().map(|it| (it.severity, it.pointer.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(consumed(2), [(Severity::Warning, "/sources".to_owned())]);
+    assert_eq!(consumed(0), [(Severity::Warning, "/sources/0/consumerCount".to_owned())]);
     for (pointer, value) in [
         ("/sources", json!([])),
         ("/sshTunnel", Value::Null),
@@ -244,6 +248,45 @@ fn numbers_and_names_have_their_types() {
         let report = Connection::from_json(&with(pointer, value)).unwrap_err();
         assert_eq!((report.findings()[0].pointer.as_str(), report.findings()[0].code), (pointer, code));
         assert_eq!(report.findings().len(), 1);
+    }
+}
+
+/// Each has its place, and neither refuses the definition nor keeps it from running.
+#[test]
+fn what_has_no_effect_is_told() {
+    let sources = json!([{"addresses": ["a"], "authorizationContext": ["a:b"]}]);
+    for (pointer, value, more) in [
+        ("/validateCertificates", json!(false), None),
+        ("/uri", json!("tcp://kafka:9092/path"), None),
+        ("/uri", json!("tcp://kafka:9092#here"), None),
+        ("/targets/0/topics", json!([]), None),
+        ("/targets/0/qos", json!(1), None),
+        ("/specificConfig/groupId", json!("g"), None),
+        ("/specificConfig/groupId", json!("g"), Some(&sources)),
+        ("/specificConfig/consumerOffsetReset", json!("latest"), Some(&sources)),
+        ("/specificConfig/is-diversion-source", json!(true), None),
+        ("/specificConfig/is-diversion-source", json!(true), Some(&sources)),
+        ("/specificConfig/preserve-normal-response-via-source", json!(true), Some(&sources)),
+        ("/specificConfig/authorized-connections-as-sources", json!("c"), None),
+        // Of connections of another type.
+        ("/specificConfig/cleanSession", json!(true), None),
+        ("/specificConfig/debugEnabled", json!("yes"), None),
+        ("/mappingDefinitions", json!({"m": {"mappingEngine": "Ditto", "options": {}}}), None),
+    ] {
+        let mut definition: Value = serde_json::from_str(&with(pointer, value)).unwrap();
+        if let Some(sources) = more {
+            definition["sources"] = sources.clone();
+        }
+        let connection = Connection::from_json(&definition.to_string()).unwrap();
+        let told = connection.warnings().filter(|it| it.pointer != "/sources").collect::<Vec<_>>();
+        let [finding] = told.as_slice() else { panic!("{pointer}: {told:?}") };
+        assert!(finding.pointer.starts_with(pointer), "{finding}");
+        assert_eq!(connection.not_served().count(), 0);
+    }
+    assert_eq!(Connection::from_json(&minimal().to_string()).unwrap().findings(), []);
+    for uri in ["tcp://kafka:9092", "tcp://kafka:9092/"] {
+        let connection = Connection::from_json(&with("/uri", json!(uri))).unwrap();
+        assert_eq!(connection.findings(), [], "{uri}");
     }
 }
 

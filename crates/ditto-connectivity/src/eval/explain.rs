@@ -20,6 +20,7 @@ use super::output::{Answer, Output, Stop};
 use super::shown::plain;
 use crate::cli::ExplainArgs;
 use crate::config::Config;
+use crate::connecting::{NOT_CONSUMED, not_consumed, sources_json};
 use crate::directory::{LaneDirectory, SharedDirectory};
 use crate::mappers::{read_definition, run_options};
 use crate::run::runtime;
@@ -46,7 +47,9 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
             if let Some(target) = args.target {
                 explained = explained.into_iter().skip(target).take(1).collect();
             }
-            output.answer(&answer(source, &signal, &explained))
+            let mut answer = answer(source, &signal, &explained);
+            tell_of_sources(&mut answer, &not_consumed(&connection));
+            output.answer(&answer)
         }
         Err(mistake) => output.mistake(&mistake),
     })
@@ -65,6 +68,15 @@ fn answer(source: &Source<'_>, signal: &RoutedSignal, explained: &[TargetExplana
     explained.iter().for_each(|explained| answer.below(&explained.to_string()));
     answer.member("targets", explained.iter().map(TargetExplanation::to_json).collect::<Vec<_>>());
     answer
+}
+
+/// Whoever looks for messages from Kafka is told where they are.
+fn tell_of_sources(answer: &mut Answer, addresses: &[&str]) {
+    if addresses.is_empty() {
+        return;
+    }
+    addresses.iter().for_each(|address| answer.below(&format!("source {}: {NOT_CONSUMED}", plain(address))));
+    answer.member("sources", sources_json(addresses));
 }
 
 /// The first mistake is told; `run --check` tells all.

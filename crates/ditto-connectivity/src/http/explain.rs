@@ -20,6 +20,7 @@ use super::asked::{Asked, Id};
 use super::parameters::{self, JSON};
 use super::problem::Problem;
 use super::{Api, reply};
+use crate::connecting::{not_consumed, sources_json};
 use crate::eval::explain_with;
 use crate::feed::{Line, record};
 use crate::mappers::run_options;
@@ -56,6 +57,7 @@ async fn explained(api: &Api, asked: &Asked, id: &ConnectionId, body: &[u8]) -> 
         Problem::new(ErrorCode::JSON_INVALID, message, "Send a Ditto Protocol message.")
     })?;
     let (signal, directory) = (Arc::new(signal), api.registry.lane_directory());
+    let sources = sources_json(&not_consumed(&connection));
     let (topic, path) = (signal.signal().topic().to_owned(), signal.signal().path().to_owned());
     let handle = Handle::current();
     // It waits for what the directory is asked.
@@ -69,7 +71,9 @@ async fn explained(api: &Api, asked: &Asked, id: &ConnectionId, body: &[u8]) -> 
     let ended = || Problem::new(ErrorCode::CONNECTION_UNAVAILABLE, "The service is ending.", "Try again.");
     let targets = asked.within(async { explaining.await.map_err(|_| ended()) }).await?;
     let targets: Vec<_> = targets.iter().map(TargetExplanation::to_json).collect();
-    Ok(json!({ "connectionId": id.as_str(), "topic": topic, "path": path, "targets": targets }))
+    Ok(json!({
+        "connectionId": id.as_str(), "topic": topic, "path": path, "targets": targets, "sources": sources,
+    }))
 }
 
 /// A directory where there is none.

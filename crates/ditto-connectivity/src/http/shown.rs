@@ -104,15 +104,9 @@ impl Api {
             reason: Some("the client is not connected, see clientStatus".to_owned()),
         };
         let shown = |standing: &Standing| if is_down { down.clone() } else { standing.clone() };
-        let counts = record.connection.sources().iter();
-        let counts = counts.flat_map(|it| it.addresses().iter().map(|_| it.consumer_count().max(0)));
-        let sources = standing
-            .sources
-            .iter()
-            .zip(counts)
-            .flat_map(|((address, standing), count)| (0..count).map(move |_| (address, standing)));
+        let sources = standing.sources.iter();
         let sources: Vec<_> =
-            sources.map(|(address, it)| self.resource("source", Some(address), &shown(it))).collect();
+            sources.map(|(address, it)| self.resource("source", Some(address), it)).collect();
         let targets = standing.targets.iter();
         let targets: Vec<_> =
             targets.map(|(address, it)| self.resource("target", Some(address), &shown(it))).collect();

@@ -22,7 +22,7 @@ struct OfAddress {
     grown: [[Grown; 2]; Step::ALL.len()],
 }
 
-/// What sources count. Nothing consumes yet.
+/// What sources count: nothing, since they are not consumed.
 const INBOUND: [&str; 7] =
     ["consumed", "mapped", "other", "dropped", "enforced", "acknowledged", "throttled"];
 
@@ -61,6 +61,20 @@ impl Metrics {
         }
     }
 
+    /// Adds what targets have counted beside those that run.
+    pub(super) fn add(&mut self, beside: &CompiledConnection, now: SystemTime) {
+        for (address, totals) in totals(beside) {
+            let of_address = self.0.entry(address).or_default();
+            let sums = of_address.retired.iter_mut().zip(totals).zip(&mut of_address.grown);
+            for (([good, bad], [more_good, more_bad]), [grown_good, grown_bad]) in sums {
+                *good += more_good;
+                *bad += more_bad;
+                grown_good.look(grown_good.total() + more_good, now);
+                grown_bad.look(grown_bad.total() + more_bad, now);
+            }
+        }
+    }
+
     pub(super) fn reset(&mut self) {
         for of_address in self.0.values_mut() {
             of_address.grown.iter_mut().flatten().for_each(Grown::reset);
@@ -94,7 +108,7 @@ impl Metrics {
             put(&mut of_sources, source, inbound());
         }
         let has_sources = !sources.is_empty();
-        let contains_failures = all.iter().flat_map(|it| &it.grown).any(|[_, bad]| bad.total() > 0);
+        let contains_failures = all.iter().flat_map(|it| &it.grown).any(|[_, bad]| bad.since_reset() > 0);
         json!({
             "connectionMetrics": {
                 "inbound": has_sources.then(inbound), "outbound": outbound(&all, now),

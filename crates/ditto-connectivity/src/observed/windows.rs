@@ -44,6 +44,11 @@ impl Grown {
         self.total
     }
 
+    /// How much came since counting began anew.
+    pub(super) fn since_reset(&self) -> u64 {
+        self.total - self.base
+    }
+
     /// Counts from here. When the last one came is kept, as in the reference.
     pub(super) fn reset(&mut self) {
         self.base = self.total;

@@ -1,5 +1,6 @@
 //! What a connection says of itself: that it was opened, that it was closed (status-metrics-logs.md §3).
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,7 @@ use tracing::warn;
 
 use super::{DataPlane, Served, served};
 use crate::mappers::run_options;
+use crate::observed::Observation;
 use crate::publish::KafkaLeaf;
 
 /// Publishes an announcement to the connection's own targets that subscribe to them, through its own client. It may come
@@ -21,8 +23,9 @@ use crate::publish::KafkaLeaf;
 pub(super) struct Announcer {
     id: String,
     // Its counters are not those of the lane: there they have one writer.
-    compiled: std::sync::Arc<CompiledConnection>,
+    compiled: Arc<CompiledConnection>,
     leaf: KafkaLeaf,
+    observation: Arc<Observation>,
 }
 
 /// How long the delivery is waited for (the reference pauses for as long).
@@ -39,7 +42,8 @@ impl Announcer {
             served.connection(),
             &RunOptions { journal: served.compiled().journal().clone(), ..run_options() },
         );
-        Some(Self { id: served.id().to_owned(), compiled, leaf })
+        let observation = plane.observed().of(served.id());
+        Some(Self { id: served.id().to_owned(), compiled, leaf, observation })
     }
 
     pub(super) async fn opened(self) {
@@ -60,11 +64,12 @@ impl Announcer {
         });
         let feed = Once(Some(message.to_string().into()));
         let intake = Intake::new(FeedPolicy::default());
-        let served = vec![(self.compiled, self.leaf)];
+        let served = vec![(Arc::clone(&self.compiled), self.leaf)];
         let lane = Lane::new(feed, intake, served, Box::new(NoAcknowledgements));
         if tokio::time::timeout(PATIENCE, lane.run()).await.is_err() {
             warn!(connection = self.id, what, "an announcement was not delivered in time");
         }
+        self.observation.adds(&self.compiled);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::app::AppError;
 use crate::config::{FeedConfig, KafkaFeedConfig};
 use crate::feed::{KafkaFeed, NdjsonFeed};
 use crate::grace::Grace;
+use crate::lanes;
 use crate::publish::KafkaLeaf;
 use crate::registry::Failure;
 use crate::report::Totals;
@@ -29,6 +30,8 @@ use crate::stamp::LinesLeaf;
 pub(crate) struct LaneTask {
     pub(crate) name: String,
     group: String,
+    /// Whether it reads the feed: not for a connection without targets, whose client is only kept.
+    reads: bool,
     state: Mutex<State>,
     stop: CancellationToken,
     originals: Option<Arc<Originals>>,
@@ -44,6 +47,8 @@ struct State {
     counters: Arc<LaneCounters>,
     /// Only of a Kafka feed.
     monitor: Option<ConsumerMonitor>,
+    /// Only of one that does not read: it has its client.
+    keeps: bool,
     /// When it was last started.
     started: Instant,
     /// Why it last ended.
@@ -65,16 +70,17 @@ impl LaneTask {
     /// Starts it. Nothing is waited for.
     pub(super) fn start(
         plane: &DataPlane,
-        name: String,
-        group: String,
+        lane: lanes::Lane,
         served: Vec<Arc<Served>>,
         skips_committed: bool,
     ) -> Arc<Self> {
+        let lanes::Lane { name, group, reads, .. } = lane;
         let state = State {
             served,
             control: None,
             counters: Arc::default(),
             monitor: None,
+            keeps: false,
             started: Instant::now(),
             failure: None,
             skips_committed,
@@ -82,9 +88,10 @@ impl LaneTask {
         let task = Arc::new(Self {
             name,
             group,
+            reads,
             state: Mutex::new(state),
             stop: plane.0.stop.child_token(),
-            originals: Originals::of(plane),
+            originals: Originals::of(plane).filter(|_| reads),
             changed: Notify::new(),
             task: tokio::sync::Mutex::default(),
         });
@@ -110,6 +117,7 @@ impl LaneTask {
             let has_run = {
                 let mut state = locked(&self.state);
                 state.control = None;
+                state.keeps = false;
                 // From then on its position is its own.
                 state.skips_committed &= !state.monitor.as_ref().is_some_and(ConsumerMonitor::has_joined);
                 state.started.elapsed()
@@ -152,11 +160,29 @@ impl LaneTask {
         let (served, totals) = (state.served.len(), Totals::of_lane(&state.counters.snapshot()));
         plane.retire(&totals);
         state.counters = Arc::default();
+        if !self.reads {
+            return self.keep(plane, &mut state);
+        }
         let ended = match &plane.0.config.feed {
             FeedConfig::Ndjson { .. } => self.run_lines(plane, &mut state),
             FeedConfig::Kafka(feed) => self.run_kafka(plane, &mut state, feed),
         }?;
         tell_of_start(&self.name, served);
+        Ok(ended)
+    }
+
+    /// Holds the client of a connection that has nothing to publish.
+    fn keep(&self, plane: &DataPlane, state: &mut State) -> Result<Ended, AppError> {
+        let leaves = self.leaves(plane, state)?;
+        let (ending, ended) = oneshot::channel();
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            drop(leaves);
+            // Whoever waits for it may have given up.
+            let _sent = ending.send(Ok(()));
+        });
+        state.keeps = true;
         Ok(ended)
     }
 
@@ -354,10 +380,16 @@ impl LaneTask {
         locked(&self.state).served.iter().find(|it| it.id() == id).cloned()
     }
 
-    /// Whether it knows where it reads.
+    /// Whether it reads the feed.
+    pub(crate) fn reads(&self) -> bool {
+        self.reads
+    }
+
+    /// Whether it knows where it reads, or has nothing to read.
     pub(super) fn has_position(&self) -> bool {
         let state = locked(&self.state);
-        state.control.is_some() && state.monitor.as_ref().is_none_or(ConsumerMonitor::has_joined)
+        state.keeps
+            || state.control.is_some() && state.monitor.as_ref().is_none_or(ConsumerMonitor::has_joined)
     }
 
     /// Why it does not run, or has just not run.

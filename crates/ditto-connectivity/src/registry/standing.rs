@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use ditto_connection::{Connection, ConnectionStatus};
+use ditto_connection::{Connection, ConnectionStatus, Source};
 
+use crate::connecting::NOT_CONSUMED;
 use crate::status::{Standing, Word};
 
 /// How a connection stands (status-metrics-logs.md §1), from facts.
@@ -21,7 +22,8 @@ pub struct ConnectionStanding {
     pub connected_since: Option<SystemTime>,
     /// Its client: there is one.
     pub client: Standing,
-    /// Each source address, and how it stands.
+    /// Each source address that the reference has consumers for, once for each of them, and how it stands: closed, since nothing
+    /// consumes it here.
     pub sources: Vec<(String, Standing)>,
     /// Each target address, and how it stands.
     pub targets: Vec<(String, Standing)>,
@@ -49,11 +51,19 @@ impl fmt::Display for Recovery {
 }
 
 impl ConnectionStanding {
-    /// Of a connection by its client and its targets, in the order of its definition. Nothing is known of sources but what
-    /// the client tells.
+    /// Of a connection by its client and its targets, in the order of its definition.
     pub(super) fn of(connection: &Connection, client: Standing, targets: Vec<Standing>) -> Self {
         let addresses = connection.targets().iter().map(|it| it.address().to_string());
-        let sources = connection.sources().iter().flat_map(|source| source.addresses());
+        let closed = Standing { word: Word::Closed, since: None, reason: Some(NOT_CONSUMED.to_owned()) };
+        let consumers = |source: &Source| {
+            let count = usize::try_from(source.consumer_count()).unwrap_or_default();
+            source
+                .addresses()
+                .iter()
+                .flat_map(move |address| std::iter::repeat_n(address.clone(), count))
+                .collect::<Vec<_>>()
+        };
+        let sources = connection.sources().iter().flat_map(consumers);
         let recovery = match client.word {
             Word::Open => Recovery::Succeeded,
             Word::Failed | Word::Misconfigured => Recovery::Ongoing,
@@ -64,7 +74,7 @@ impl ConnectionStanding {
             live: live(client.word, &targets),
             recovery,
             connected_since: client.since.filter(|_| client.word == Word::Open),
-            sources: sources.map(|address| (address.clone(), client.clone())).collect(),
+            sources: sources.map(|address| (address, closed.clone())).collect(),
             targets: addresses.zip(targets).collect(),
             client,
         }

@@ -93,21 +93,6 @@ impl<'r> Exchanged<'r> {
         };
         self.numbered().filter(|(_, step)| is_to_all(step)).map(|(n, _)| n).collect()
     }
-
-    /// Questions for the status of a connection without sources that logs in with a wrong password.
-    pub(super) fn of_wrong_passwords(&self) -> Vec<usize> {
-        let is_wrong = |step: &Value| {
-            let login = step["body"]["uri"]
-                .as_str()
-                .and_then(|uri| Some(uri.split_once("://")?.1.split_once('@')?.0));
-            let has_sources = step["body"]["sources"].as_array().is_some_and(|sources| !sources.is_empty());
-            let is_open = step["body"]["connectionStatus"] == "open";
-            is_open && !has_sources && login.is_some_and(|login| login != "user:password")
-        };
-        let Some(made) = self.steps.iter().position(is_wrong) else { return Vec::new() };
-        let asks = |step: &Value| step["path"].as_str().is_some_and(|path| path.ends_with("/status"));
-        self.numbered().skip(made).filter(|(_, step)| asks(step)).map(|(n, _)| n).collect()
-    }
 }
 
 /// What a connection is that stands there only to be counted.
@@ -143,7 +128,7 @@ pub(super) fn misconfigured(status: &mut Value) {
     status["recoveryStatus"] = "ongoing".into();
     status["clientStatus"][0]["status"] = "misconfigured".into();
     status["clientStatus"][0]["recoveryStatus"] = "ongoing".into();
-    for target in status["targetStatus"].as_array_mut().into_iter().flatten() {
+    for target in status.get_mut("targetStatus").and_then(Value::as_array_mut).into_iter().flatten() {
         target["status"] = "closed".into();
         if let Some(target) = target.as_object_mut() {
             target.shift_remove("inStateSince");

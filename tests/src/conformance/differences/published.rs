@@ -34,7 +34,7 @@ pub(super) const CLASSES: [Class; 9] = [
     class!("negative-partition-is-told", tell_partition),
     class!("negative-partition-is-not-published", refuse_partition),
     class!("foreign-labels-are-refused", refuse_label),
-    class!("sources-are-refused", refuse_sources),
+    class!("replies-are-not-published", drop_replies),
 ];
 
 /// Whether a class has another answer than the reference, to a definition that the reference has run.

@@ -66,6 +66,11 @@ impl Said {
         Published::of(&self.row)
     }
 
+    /// The steps of a row that is a sequence of them.
+    pub(super) fn steps(&self) -> &[Value] {
+        self.row["steps"].as_array().map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The row's requests, if it has some.
     pub(super) fn exchanged(&self) -> Option<Exchanged<'_>> {
         Exchanged::of(&self.row)

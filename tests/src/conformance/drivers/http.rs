@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::super::differences::many;
+use super::super::differences::{Differences, many};
 use super::super::exchange;
 use crate::broker::Broker;
 use crate::http::{self, Answer};
@@ -27,12 +27,33 @@ const SASL: &str = "127.0.0.1:29093";
 const TOPICS: [&str; 8] =
     ["conformance-feed", "hx.in", "hx.in1", "hx.in2", "hx.out", "hx.out1", "pg.in", "pg.out"];
 
-/// The answers to the steps of a row, in the words of the rows.
-pub(super) fn run(row: &Value) -> Value {
-    match Run::start().and_then(|mut run| run.steps(&row["steps"])) {
+/// The answers to the steps of a row of http, in the words of the rows.
+pub(super) fn run_http(row: &Value) -> Value {
+    run("http", row)
+}
+
+/// The same of a row of piggyback.
+pub(super) fn run_piggyback(row: &Value) -> Value {
+    run("piggyback", row)
+}
+
+fn run(file: &str, row: &Value) -> Value {
+    let steps = row["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let answers = expectations(file, row).and_then(|expected| Run::start()?.steps(steps, &expected));
+    match answers {
         Ok(answers) => json!({ "steps": answers }),
         Err(why) => json!({ "not run": format!("{why:#}") }),
     }
+}
+
+/// What each step is asked for again for as long as a pause before it lasts: what counts in the end.
+fn expectations(file: &str, row: &Value) -> Result<Vec<Value>> {
+    let theirs: Vec<Value> =
+        row["steps"].as_array().into_iter().flatten().map(|step| step["expect"].clone()).collect();
+    let mut whole = row.clone();
+    whole["expect"] = json!({ "steps": theirs });
+    let ours = Differences::of_project()?.expectation(file, &whole);
+    Ok(ours.and_then(|ours| ours["steps"].as_array().cloned()).unwrap_or(theirs))
 }
 
 /// A fresh service.
@@ -94,12 +115,12 @@ impl Run {
         Ok(Self { broker, service, _setup: setup, address, saved: BTreeMap::new() })
     }
 
-    fn steps(&mut self, steps: &Value) -> Result<Vec<Value>> {
+    fn steps(&mut self, steps: &[Value], expected: &[Value]) -> Result<Vec<Value>> {
         let mut answers = Vec::new();
-        let mut patience = Duration::ZERO;
-        for step in steps.as_array().context("no steps")? {
+        let mut rest = Instant::now();
+        for (step, expected) in steps.iter().zip(expected) {
             if let Some(seconds) = step["wait_s"].as_f64() {
-                patience = Duration::from_secs_f64(seconds);
+                rest = Instant::now() + Duration::from_secs_f64(seconds);
                 answers.push(Value::Null);
             } else if let Some(text) = step["precondition"].as_str() {
                 self.prepare(text)?;
@@ -108,8 +129,7 @@ impl Run {
                 self.produce(records)?;
                 answers.push(Value::Null);
             } else {
-                answers.push(self.request(step, patience)?);
-                patience = Duration::ZERO;
+                answers.push(self.request(step, expected, rest)?);
             }
         }
         self.service.expect_running()?;
@@ -143,9 +163,13 @@ impl Run {
         self.broker.write(topic, records)
     }
 
-    /// Asks again as long as the answer is another one, if a pause stands before the step.
-    fn request(&mut self, step: &Value, patience: Duration) -> Result<Value> {
-        let start = Instant::now();
+    /// A question is asked again as long as the answer is another one, until a pause before it is over. What changes
+    /// something is asked once, after the pause.
+    fn request(&mut self, step: &Value, expected: &Value, rest: Instant) -> Result<Value> {
+        let is_question = is_question(step);
+        if !is_question {
+            thread::sleep(rest.saturating_duration_since(Instant::now()));
+        }
         loop {
             let answer = self.ask(step)?;
             for (name, pointer) in step["save"].as_object().into_iter().flatten() {
@@ -154,9 +178,9 @@ impl Run {
                 self.saved.insert(name.clone(), value.to_owned());
             }
             let answer = of_answer(&answer);
-            let expected = json!({ "steps": [step["expect"]] });
             let said = json!({ "steps": [self.in_their_words(&answer)] });
-            if start.elapsed() >= patience || exchange::findings(&expected, &said).is_empty() {
+            let is_answered = exchange::findings(&json!({ "steps": [expected] }), &said).is_empty();
+            if !is_question || is_answered || Instant::now() >= rest {
                 return Ok(answer);
             }
             thread::sleep(Duration::from_millis(100));
@@ -217,6 +241,12 @@ impl Run {
             .replace(INSTANCE, "<instance>");
         serde_json::from_str(&text).unwrap_or_default()
     }
+}
+
+/// Whether a step only asks how something is.
+fn is_question(step: &Value) -> bool {
+    let command = step["body"]["piggybackCommand"]["type"].as_str().unwrap_or_default();
+    step["method"] == "GET" || command.starts_with("connectivity.commands:retrieve")
 }
 
 fn of_answer(answer: &Answer) -> Value {

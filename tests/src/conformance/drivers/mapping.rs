@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use ditto_connection::{MapperRefusal, MappingDefinition};
+use ditto_connection::{MapperFinding, MappingDefinition};
 use ditto_connectivity::engines;
 use ditto_mapping::{
     Adaptable, ExternalMessage, Finding, LaneMappers, MapperList, MappingError, MappingLimits, Mappings,
@@ -89,7 +89,7 @@ fn mappers(mapper: &Value) -> Result<MapperList, Vec<Finding>> {
 }
 
 /// What the mappers themselves find wrong with a definition of a connection.
-pub(super) fn check(definition: &MappingDefinition) -> Result<(), MapperRefusal> {
+pub(super) fn check(definition: &MappingDefinition) -> Vec<MapperFinding> {
     check_mapper(definition, &engines())
 }
 

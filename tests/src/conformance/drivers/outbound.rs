@@ -20,7 +20,6 @@ use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
 pub(super) use self::compared::settle;
-use crate::conformance::published::Published;
 use crate::things::{enrichment, fed, signals};
 
 pub(super) fn run(row: &Value) -> Value {
@@ -53,10 +52,8 @@ fn definition(row: &Value) -> Result<Connection, Value> {
             })?
         }
     };
-    // Whoever runs connections refuses what is not served. A row that asks nothing of its sources is run without.
-    let asks_of =
-        |place: &str| place != "/sources" || Published::of(row).is_none_or(|it| it.asks_of_sources());
-    if let Some(finding) = connection.not_served().find(|finding| asks_of(&finding.pointer)) {
+    // Whoever runs connections refuses what is not served.
+    if let Some(finding) = connection.not_served().next() {
         return Err(refused("notServed", finding));
     }
     Ok(connection)
