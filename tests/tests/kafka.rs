@@ -17,4 +17,5 @@ mod kafka {
     mod stamp;
     mod truncation;
     mod vectors;
+    mod web_ui;
 }

@@ -147,7 +147,7 @@ impl App {
         };
         let mut watches = vec![
             tokio::spawn(Status::of(plane.clone()).watch()),
-            tokio::spawn(observe(plane.observed().clone())),
+            tokio::spawn(observe(plane.observed().clone(), registry.clone())),
         ];
         if let (Some(registry), StoreConfig::Directory { folder, poll: Some(poll) }) = (&registry, store) {
             watches.push(tokio::spawn(reload_on_change(registry.clone(), DirectoryStore::new(folder), poll)));
@@ -157,12 +157,22 @@ impl App {
     }
 }
 
-/// Looks at what connections count. Never ends.
-async fn observe(observed: Observed) {
+/// Seconds between two looks at how connections stand.
+const STANDING_EVERY: u64 = 2;
+/// The same, between two that are counted.
+const REPORTED_EVERY: u64 = 60;
+
+/// Looks at what connections count, at how they stand, and counts that once a minute. Never ends.
+async fn observe(observed: Observed, registry: Option<Registry>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
-    loop {
+    for second in 0_u64.. {
         seconds.tick().await;
         observed.tick();
+        if let Some(registry) = &registry
+            && second % STANDING_EVERY == 0
+        {
+            registry.look(second % REPORTED_EVERY == 0);
+        }
     }
 }
 

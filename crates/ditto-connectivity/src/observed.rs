@@ -1,5 +1,6 @@
 //! What is seen of each connection: its journal and its metrics, kept when it is closed or changed.
 
+mod counted;
 mod logs;
 mod metrics;
 mod windows;
@@ -13,7 +14,9 @@ use ditto_outbound::{CompiledConnection, EntryLevel, Journal};
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(crate) use self::counted::Counted;
 use self::metrics::Metrics;
+use crate::status::Word;
 
 /// What is seen of the connections of this process, by id. Cloning shares it.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,18 @@ pub struct Observation {
     metrics: Mutex<Metrics>,
     /// What runs now.
     running: Mutex<Option<Running>>,
+    stood: Mutex<Stood>,
+}
+
+/// What was counted for each address.
+pub(crate) type Addresses = Vec<(String, Counted)>;
+
+/// How a connection stood when it was looked at.
+#[derive(Debug, Default)]
+struct Stood {
+    last: Option<Word>,
+    /// How often it stood so, by the minute.
+    reported: [u64; Word::ALL.len()],
 }
 
 #[derive(Debug, Clone)]
@@ -70,45 +85,81 @@ impl Observation {
         &self.journal
     }
 
-    /// The connection runs by this definition from now on.
+    /// The connection runs by this definition from now on. What the one before counts while it drains is still seen.
     pub fn runs(&self, definition: &Connection, compiled: &Arc<CompiledConnection>) {
         let sources = definition.sources().iter().flat_map(|source| source.addresses().iter().cloned());
         let running =
             Running { compiled: compiled.clone(), sources: sources.collect(), since: SystemTime::now() };
-        let before = locked(&self.running).replace(running);
-        self.retire(before);
+        *locked(&self.running) = Some(running);
+        self.counts(compiled);
+    }
+
+    /// What this counts belongs to the connection, too, such as its announcements.
+    pub fn counts(&self, compiled: &Arc<CompiledConnection>) {
+        locked(&self.metrics).count(compiled);
     }
 
     /// The connection does not run any more.
     pub fn rests(&self) {
-        let before = locked(&self.running).take();
-        self.retire(before);
-    }
-
-    /// Counts what was published beside what runs: what the connection says of itself.
-    pub fn adds(&self, beside: &CompiledConnection) {
-        locked(&self.metrics).add(beside, SystemTime::now());
-    }
-
-    /// Keeps what a definition that ran has counted. What it counts later, while it drains, is not seen.
-    fn retire(&self, before: Option<Running>) {
-        if let Some(before) = before {
-            let mut metrics = locked(&self.metrics);
-            metrics.look(&before.compiled, SystemTime::now());
-            metrics.retire(&before.compiled);
-        }
+        *locked(&self.running) = None;
     }
 
     fn look(&self, now: SystemTime) -> Option<Running> {
         let running = locked(&self.running).clone();
-        if let Some(running) = &running {
-            locked(&self.metrics).look(&running.compiled, now);
-        }
+        locked(&self.metrics).look(running.as_ref().map(|running| &running.compiled), now);
         running
     }
 
+    /// What was counted for each address since the process has started, and for each topic of dead letters.
+    pub(crate) fn counted(&self) -> (Addresses, Addresses) {
+        self.look(SystemTime::now());
+        let metrics = locked(&self.metrics);
+        let all = |(address, counted): (&str, &Counted)| (address.to_owned(), counted.clone());
+        (metrics.targets().iter().map(all).collect(), metrics.letters().iter().map(all).collect())
+    }
+
+    /// What is on hold: the address, or none for the whole connection, and the name of the error.
+    pub(crate) fn held(&self) -> Vec<(Option<String>, &'static str)> {
+        let Some(running) = locked(&self.running).clone() else { return Vec::new() };
+        let of_connection = running.compiled.held().map(|held| (None, held.error.kind().name()));
+        let targets = running.compiled.targets().iter();
+        let of_targets = targets.filter_map(|target| {
+            Some((Some(target.address_text().to_owned()), target.held()?.error.kind().name()))
+        });
+        of_connection.into_iter().chain(of_targets).collect()
+    }
+
+    /// Writes into the journal that the connection stands otherwise than at the last look, and why.
+    pub(crate) fn stands(&self, live: Word, reason: Option<&str>) {
+        let before = locked(&self.stood).last.replace(live);
+        let level = match live {
+            Word::Open => EntryLevel::Success,
+            Word::Failed | Word::Misconfigured => EntryLevel::Failure,
+            // Whoever closes it writes that.
+            Word::Unknown | Word::Closed => return,
+        };
+        if before != Some(live) {
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            self.journal.of_connection(level, format!("it is {live}{reason}"));
+        }
+    }
+
+    /// Counts how the connection stands.
+    pub(crate) fn report(&self, live: Word) {
+        if let Some(count) = locked(&self.stood).reported.get_mut(live as usize) {
+            *count += 1;
+        }
+    }
+
+    /// How often it stood how when that was counted.
+    pub(crate) fn reported(&self) -> Vec<(Word, u64)> {
+        Word::ALL.into_iter().zip(locked(&self.stood).reported).collect()
+    }
+
     /// `{"connectionMetrics": {"inbound", "outbound"}, "containsFailures", "sourceMetrics", "targetMetrics"}`
-    /// (status-metrics-logs.md §4). Without a running connection there is null instead of numbers, as in the reference.
+    /// (status-metrics-logs.md §4), and beside them `"funnel": {"targets"}`: how many signals have come how far on the way to
+    /// each address, and why the others have not. Without a running connection there is null instead of numbers, as in the
+    /// reference.
     pub fn metrics(&self) -> Value {
         let now = SystemTime::now();
         match self.look(now) {

@@ -49,6 +49,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use std::time::SystemTime;
 
 use ditto_connection::{Connection, ConnectionStatus, ValidationReport};
+use ditto_outbound::LaneCounts;
 use ditto_protocol::ConnectionId;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -299,6 +300,25 @@ impl Registry {
     pub fn observation(&self, id: &ConnectionId) -> Arc<Observation> {
         let plane = self.0.plane.get();
         plane.map(|plane| plane.observed().of(id.as_str())).unwrap_or_default()
+    }
+
+    /// Looks at how each connection stands, for its journal and, if it `is_counted`, for its metrics.
+    pub(crate) fn look(&self, is_counted: bool) {
+        for record in self.list() {
+            let id = record.connection.id();
+            let Some(standing) = self.status(id) else { continue };
+            let observation = self.observation(id);
+            observation.stands(standing.live, standing.reason());
+            if is_counted {
+                observation.report(standing.live);
+            }
+        }
+    }
+
+    /// What the lane of a connection has read since it has started; none if it does not run.
+    pub(crate) fn lane_counts(&self, id: &ConnectionId) -> Option<LaneCounts> {
+        let (lane, _) = self.0.plane.get()?.find(id.as_str())?;
+        Some(lane.counts())
     }
 
     /// How a connection stands; none if there is no such connection.

@@ -206,3 +206,6 @@ fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, counts: &[(&str, u64)])
     let occurred = counts.iter().filter(|(_, n)| *n > 0);
     occurred.into_iter().try_for_each(|(reason, n)| write!(f, ", {n} {what} ({reason})"))
 }
+
+#[cfg(test)]
+mod runbook;

@@ -45,6 +45,11 @@ pub enum Word {
     Closed,
 }
 
+impl Word {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Unknown, Self::Failed, Self::Misconfigured, Self::Closed];
+}
+
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

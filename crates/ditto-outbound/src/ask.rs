@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::directory::{Answer, Directory};
-use crate::router::{Router, TargetRef};
+use crate::router::{Router, Selection};
 use crate::signal::{Audience, RoutedSignal, ThingState, Unreadable};
 use crate::{authorize, filter};
 
@@ -13,7 +13,7 @@ pub(crate) fn select(
     router: &Router,
     directory: &mut dyn Directory,
     signal: &Arc<RoutedSignal>,
-    selected: &mut Vec<TargetRef>,
+    selected: &mut Selection,
 ) -> bool {
     // Nobody is asked about what nobody wants.
     if signal.audience().is_none() && router.wants(signal) {
@@ -22,7 +22,7 @@ pub(crate) fn select(
     }
     router.select(signal, selected);
     let mut enriched =
-        selected.iter().filter_map(|at| router.target(*at)).filter(|it| it.topics().have_extra());
+        selected.targets.iter().filter_map(|at| router.target(*at)).filter(|it| it.topics().have_extra());
     let needs_thing = enriched.any(|target| {
         authorize::readable(signal, target).is_ok_and(|readable| filter::needs_thing(&readable, target))
     });

@@ -1,9 +1,10 @@
 //! What is counted, so that nothing is lost silently.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::journal::Step;
-use crate::outcome::{DeliverErrorKind, DropReason, Outcome};
+use crate::outcome::{DeliverErrorKind, DropReason, Outcome, PassedOver};
 use crate::signal::Unreadable;
 
 /// Counters of one target. Written by its lane alone, read by anybody.
@@ -12,7 +13,11 @@ use crate::signal::Unreadable;
 /// since "in flight" is what the lane still holds and each outcome is counted once.
 #[derive(Debug, Default)]
 pub struct TargetCounters {
+    offered: Mutex<Offered>,
+    passed_over: [AtomicU64; PassedOver::ALL.len()],
     selected: AtomicU64,
+    matched: AtomicU64,
+    mapped: AtomicU64,
     published: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
     failed: [AtomicU64; DeliverErrorKind::NAMES.len()],
@@ -21,9 +26,51 @@ pub struct TargetCounters {
     acknowledged: [AtomicU64; 2],
 }
 
+/// Signals of a target's kinds and namespaces. They are counted where the index keeps them, once for all targets of a kind and
+/// namespace: counting each by itself would cost as much as there are targets.
+#[derive(Debug, Default)]
+struct Offered {
+    /// By indices that are no more.
+    before: u64,
+    /// A signal is counted by one of these at most.
+    now: Vec<Arc<AtomicU64>>,
+}
+
+impl Offered {
+    fn total(&self) -> u64 {
+        self.before + self.now.iter().map(|count| count.load(Relaxed)).sum::<u64>()
+    }
+}
+
 impl TargetCounters {
+    fn offered(&self) -> MutexGuard<'_, Offered> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counts of the index that has the target from now on; those of the one before do not grow any more.
+    pub(crate) fn offer(&self, counts: Vec<Arc<AtomicU64>>) {
+        let mut offered = self.offered();
+        *offered = Offered { before: offered.total(), now: counts };
+    }
+
+    pub(crate) fn pass_over(&self, why: PassedOver) {
+        if let Some(count) = self.passed_over.get(why as usize) {
+            add(count);
+        }
+    }
+
     pub(crate) fn select(&self) {
         add(&self.selected);
+    }
+
+    /// Counts how far a signal has come: whether its filters hold, and whether a message was made of it.
+    pub(crate) fn prepare(&self, is_matched: bool, is_mapped: bool) {
+        if is_matched {
+            add(&self.matched);
+        }
+        if is_mapped {
+            add(&self.mapped);
+        }
     }
 
     /// Counts an outcome; answers how many of its kind there are by now.
@@ -54,18 +101,32 @@ impl TargetCounters {
 
     /// The values now.
     pub fn snapshot(&self) -> TargetCounts {
+        // Before what it is the sum of: `unauthorized` must never be too much.
+        let offered = self.offered().total();
         // Outcomes first: a signal that ends between the reads shows as in flight, never as ended twice.
         let published = self.published.load(Relaxed);
         let dropped = named(&DropReason::ALL.map(DropReason::name), &self.dropped);
         let failed = named(&DeliverErrorKind::NAMES, &self.failed);
+        let mapped = self.mapped.load(Relaxed);
+        let matched = self.matched.load(Relaxed);
+        let selected = self.selected.load(Relaxed);
+        let mut passed_over = named(&PassedOver::ALL.map(PassedOver::name), &self.passed_over);
+        let unauthorized = offered.saturating_sub(selected + sum(&passed_over));
+        if let Some((_, count)) = passed_over.get_mut(PassedOver::Unauthorized as usize) {
+            *count = unauthorized;
+        }
         TargetCounts {
+            offered,
+            passed_over,
+            selected,
+            matched,
+            mapped,
             published,
             dropped,
             failed,
             messages: self.messages.load(Relaxed),
             records: self.records.load(Relaxed),
             acknowledged: self.acknowledged.each_ref().map(|count| count.load(Relaxed)),
-            selected: self.selected.load(Relaxed),
         }
     }
 }
@@ -79,8 +140,17 @@ pub(crate) const LATE: [DropReason; 3] = [DropReason::Expired, DropReason::OnHol
 /// The values of [`TargetCounters`] at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetCounts {
+    /// Signals of the target's kinds and namespaces.
+    pub offered: u64,
+    /// Those of them that are not for it, by reason. Every reason is listed. `offered` and `selected` are read at two times, so
+    /// `unauthorized` may be short of what comes in between.
+    pub passed_over: Vec<(&'static str, u64)>,
     /// Signals for which the index selected this target.
     pub selected: u64,
+    /// Signals that the target may read, and whose filters hold.
+    pub matched: u64,
+    /// Signals of which messages were made.
+    pub mapped: u64,
     /// Signals whose records were all acknowledged.
     pub published: u64,
     /// Signals dropped on purpose, by reason. Every reason is listed.
@@ -102,20 +172,70 @@ impl TargetCounts {
         let of = |counts: &[(&'static str, u64)], wanted: &dyn Fn(&str) -> bool| -> u64 {
             counts.iter().filter(|(name, _)| wanted(name)).map(|(_, n)| n).sum()
         };
-        let unfiltered = |name: &str| FILTERED.iter().any(|reason| reason.name() == name);
         let late = |name: &str| LATE.iter().any(|reason| reason.name() == name);
         let no_thing = |name: &str| name == "thing-absent" || name == "thing-unknown";
         match step {
             Step::Dispatched => [self.selected, 0],
-            Step::Filtered => {
-                let not = of(&self.dropped, &unfiltered) + of(&self.failed, &no_thing);
-                [self.selected.saturating_sub(not), 0]
-            }
+            Step::Filtered => [self.matched, 0],
             Step::Mapped => [self.messages, of(&self.failed, &no_thing)],
             Step::Dropped => [of(&self.dropped, &|name| !late(name)), of(&self.dropped, &late)],
             Step::Published => [self.records, of(&self.failed, &|name| !no_thing(name) && name != "mapping")],
             Step::Acknowledged => self.acknowledged,
             Step::Other => [0, of(&self.failed, &|name| name == "mapping")],
+        }
+    }
+
+    /// Selected signals of which the target may read something.
+    pub fn authorized(&self) -> u64 {
+        let of = |counts: &[(&'static str, u64)], names: &[&str]| -> u64 {
+            counts.iter().filter(|(name, _)| names.contains(name)).map(|(_, n)| n).sum()
+        };
+        self.matched
+            + of(&self.dropped, &[DropReason::Filtered.name()])
+            + of(&self.failed, &["thing-absent", "thing-unknown"])
+    }
+
+    /// These and others, together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        self.with(other, |one, other| one + other)
+    }
+
+    /// Each of these, or of others where those are more: of two looks at counters that grow the later one.
+    #[must_use]
+    pub fn at_least(&self, other: &Self) -> Self {
+        self.with(other, u64::max)
+    }
+
+    /// What has come since others were read.
+    #[must_use]
+    pub fn since(&self, other: &Self) -> Self {
+        self.with(other, u64::saturating_sub)
+    }
+
+    fn with(&self, other: &Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        // Without a look there are no names yet.
+        let named = |one: &[(&'static str, u64)], other: &[(&'static str, u64)]| {
+            let names = if one.is_empty() { other } else { one };
+            let at = |counts: &[(&'static str, u64)], place: usize| counts.get(place).map_or(0, |(_, n)| *n);
+            let sum = |(place, (name, _)): (usize, &(&'static str, u64))| {
+                (*name, of(at(one, place), at(other, place)))
+            };
+            names.iter().enumerate().map(sum).collect()
+        };
+        let [[good, bad], [other_good, other_bad]] = [self.acknowledged, other.acknowledged];
+        Self {
+            offered: of(self.offered, other.offered),
+            passed_over: named(&self.passed_over, &other.passed_over),
+            selected: of(self.selected, other.selected),
+            matched: of(self.matched, other.matched),
+            mapped: of(self.mapped, other.mapped),
+            published: of(self.published, other.published),
+            dropped: named(&self.dropped, &other.dropped),
+            failed: named(&self.failed, &other.failed),
+            messages: of(self.messages, other.messages),
+            records: of(self.records, other.records),
+            acknowledged: [of(good, other_good), of(bad, other_bad)],
         }
     }
 
@@ -236,7 +356,7 @@ pub struct LaneCounts {
     pub acknowledgements: u64,
 }
 
-fn add(counter: &AtomicU64) -> u64 {
+pub(crate) fn add(counter: &AtomicU64) -> u64 {
     // One writer (the lane), so a load and a store do; no locked instruction per signal.
     let value = counter.load(Relaxed) + 1;
     counter.store(value, Relaxed);

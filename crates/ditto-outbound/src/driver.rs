@@ -17,7 +17,7 @@ use crate::hold::{Gate, Parked};
 use crate::journal::About;
 use crate::leaf::{Completing, Completion, Enqueued, Leaf, Token};
 use crate::map::{Mapped, Prepared};
-use crate::outcome::{DeliverError, DropReason, Outcome};
+use crate::outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome};
 use crate::settle::{Settlement, SignalKey};
 use crate::signal::{Selected, now_ms};
 use crate::stack::{self, Deliver, Prepare};
@@ -105,8 +105,17 @@ impl<L: Leaf> Driver<L> {
     ) {
         let target = settlement.select(signal, &selected.target);
         let is_due = selected.target.is_journal_due();
-        let routed = selected.signal.clone();
+        let (routed, place) = (selected.signal.clone(), selected.target.index());
         let prepared = self.prepare.call(selected).into_output();
+        let (is_matched, is_mapped) = match &prepared {
+            Ok(Prepared::Message(_)) => (true, true),
+            Ok(Prepared::Messages(messages)) => (true, messages.iter().any(Result::is_ok)),
+            Ok(Prepared::Dropped(reason)) => (*reason == DropReason::Unmapped, false),
+            Err(error) => (error.kind() == DeliverErrorKind::Mapping, false),
+        };
+        if let Some(target) = self.connection.targets().get(place) {
+            target.counters().prepare(is_matched, is_mapped);
+        }
         let is_wrong = match &prepared {
             Ok(Prepared::Messages(messages)) => messages.iter().any(Result::is_err),
             other => other.is_err(),

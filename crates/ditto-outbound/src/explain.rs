@@ -19,7 +19,7 @@ use crate::leaf::Destined;
 use crate::map::Prepared;
 use crate::mappers::TargetMapping;
 use crate::outcome::{DeliverError, DropReason};
-use crate::router::{Router, TargetRef};
+use crate::router::{Router, Selection, TargetRef};
 use crate::signal::{RoutedSignal, Selected};
 use crate::stack::{self, Deliver, Prepare};
 use crate::stage::Immediate;
@@ -107,14 +107,14 @@ impl Explainer {
         signal: &Arc<RoutedSignal>,
         directory: &mut dyn Directory,
     ) -> Vec<TargetExplanation> {
-        let mut selected = Vec::new();
+        let mut selected = Selection::default();
         let waits = (!ask::select(&self.router, directory, signal, &mut selected)).then(|| {
             let trouble = directory.trouble();
             trouble.unwrap_or_else(|| "the directory has not answered yet".to_owned())
         });
         let connection = self.connection.clone();
         let explain = |(target, compiled): (usize, &Arc<CompiledTarget>)| {
-            let is_selected = selected.contains(&TargetRef { connection: 0, target });
+            let is_selected = selected.targets.contains(&TargetRef { connection: 0, target });
             self.of_target(signal, compiled, is_selected, waits.as_deref())
         };
         connection.targets().iter().enumerate().map(explain).collect()

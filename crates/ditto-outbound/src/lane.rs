@@ -23,7 +23,7 @@ use crate::feed::{Feed, FeedRecord};
 use crate::intake::Intake;
 use crate::leaf::Leaf;
 use crate::outcome::{DeliverError, DropReason, Outcome};
-use crate::router::{Router, TargetRef};
+use crate::router::{Router, Selection};
 use crate::settle::Settlement;
 use crate::signal::{Audience, RoutedSignal, Selected, ThingState, Unreadable, now_ms};
 use crate::target::CompiledConnection;
@@ -57,7 +57,7 @@ pub struct Lane<F: Feed, L> {
     directory: Option<Box<dyn Directory>>,
     waiting: WaitingThings<F::Ticket>,
     /// Reused for each signal.
-    selected: Vec<TargetRef>,
+    selected: Selection,
     /// Reused for each answer of the directory.
     answered: Vec<String>,
     /// Wakes the lane when a hold is to be tried, or a requester waits no longer; made when that first happens.
@@ -79,10 +79,12 @@ where
         let counters = Arc::new(LaneCounters::default());
         let (control, changes) = LaneControl::new();
         let driver = |(connection, leaf)| Driver::new(connection, leaf, F::CAN_REPLAY);
+        let router = Router::new(connections.iter().map(|(connection, _)| connection.clone()).collect());
+        router.offer();
         Self {
             feed,
             intake,
-            router: Router::new(connections.iter().map(|(connection, _)| connection.clone()).collect()),
+            router,
             buries: connections.iter().any(|(connection, _)| connection.dead_letters().is_some()),
             drivers: connections.into_iter().map(driver).collect(),
             originals: None,
@@ -96,7 +98,7 @@ where
             feed_ended: false,
             directory: None,
             waiting: WaitingThings::default(),
-            selected: Vec::new(),
+            selected: Selection::default(),
             answered: Vec::new(),
             timer: None,
         }
@@ -266,6 +268,7 @@ where
         self.buries = self.originals.is_some()
             || connections.iter().any(|connection| connection.dead_letters().is_some());
         self.router = Router::new(connections);
+        self.router.offer();
         true
     }
 
@@ -354,7 +357,6 @@ where
         progress
     }
 
-    /// Takes a signal to the targets that are selected.
     fn dispatch(
         &mut self,
         signal: Arc<RoutedSignal>,
@@ -362,10 +364,22 @@ where
         timestamp_ms: Option<i64>,
         cx: &mut Context<'_>,
     ) {
-        let mut ledger = self.router.ledger(&signal);
-        if self.selected.is_empty() {
+        self.hand_out(&signal, ticket, timestamp_ms, cx);
+        self.router.count(&signal, &self.selected);
+    }
+
+    /// Takes a signal to the targets that are selected.
+    fn hand_out(
+        &mut self,
+        signal: &Arc<RoutedSignal>,
+        ticket: F::Ticket,
+        timestamp_ms: Option<i64>,
+        cx: &mut Context<'_>,
+    ) {
+        let mut ledger = self.router.ledger(signal);
+        if self.selected.targets.is_empty() {
             match signal.audience() {
-                Some(Audience::Nobody(why)) => self.withhold(&signal, why, ledger.as_deref_mut()),
+                Some(Audience::Nobody(why)) => self.withhold(signal, why, ledger.as_deref_mut()),
                 _ => self.counters.pass_by(),
             }
             return self.settlement.settle(ticket, ledger);
@@ -378,7 +392,7 @@ where
         if signal.source().is_some() {
             self.settlement.keep(key, signal.clone());
         }
-        for selected in &self.selected {
+        for selected in &self.selected.targets {
             if let Some(target) = self.router.target(*selected)
                 && let Some(driver) = self.drivers.get_mut(selected.connection)
             {
@@ -410,7 +424,7 @@ impl<F: Feed, L> Lane<F, L> {
     /// The selected targets do not get a signal that nobody waits for any more; nobody waits for acknowledgements either.
     fn expire(&mut self, ticket: F::Ticket) {
         let key = self.settlement.begin(ticket, None, None);
-        for selected in &self.selected {
+        for selected in &self.selected.targets {
             if let Some(target) = self.router.target(*selected) {
                 let target = self.settlement.select(key, target);
                 self.settlement.end(key, target, &Outcome::Dropped(DropReason::Expired));

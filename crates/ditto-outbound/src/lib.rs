@@ -61,7 +61,7 @@ pub use self::{
         Token, Topic, Undelivered, Written,
     },
     mappers::check_mapper,
-    outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, Refusal},
+    outcome::{DeliverError, DeliverErrorKind, DropReason, Outcome, PassedOver, Refusal},
     resolve::SignalValues,
     signal::RoutedSignal,
     stage::{Halt, Immediate, Stage, StageLayer, Staged, StagedFuture},

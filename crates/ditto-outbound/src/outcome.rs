@@ -14,6 +14,35 @@ pub enum Outcome {
     Failed(DeliverError),
 }
 
+/// Why a target is not selected for a signal of its kind and namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PassedOver {
+    /// No subject of the target may read anything of the thing, as far as is known.
+    Unauthorized,
+    /// A subject of the target may not read the thing, although another one may: the feed says so.
+    Revoked,
+    /// The signal came from this connection.
+    Origin,
+    /// An announcement about another connection.
+    OtherConnection,
+}
+
+impl PassedOver {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Self; 4] = [Self::Unauthorized, Self::Revoked, Self::Origin, Self::OtherConnection];
+
+    /// The name under which this reason is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Revoked => "revoked",
+            Self::Origin => "origin",
+            Self::OtherConnection => "other-connection",
+        }
+    }
+}
+
 /// Why a selected target gets nothing of a signal, on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

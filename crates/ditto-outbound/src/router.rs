@@ -1,21 +1,33 @@
 //! Which targets a signal is for: kind → namespace → granted subject → targets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use ditto_protocol::TargetTopic;
 
 use crate::acknowledge::Ledger;
+use crate::counters::add;
+use crate::outcome::PassedOver;
 use crate::signal::{Audience, RoutedSignal, Unreadable};
 use crate::target::{CompiledConnection, CompiledTarget};
 
 /// A target of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetRef {
     /// Index of the connection in the lane.
     pub(crate) connection: usize,
     /// Index of the target in the connection's definition.
     pub(crate) target: usize,
+}
+
+/// The targets that a signal is for.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    /// Each once, in the order of connections and their definitions.
+    pub(crate) targets: Vec<TargetRef>,
+    /// Targets whose subjects may read it and that it is not for all the same.
+    passed_over: Vec<(TargetRef, PassedOver)>,
 }
 
 /// The inverted index of a lane's targets. Cost grows with the targets that match, not with those that exist.
@@ -36,6 +48,8 @@ struct KindIndex {
 /// Targets by the subjects of their authorization context.
 #[derive(Debug, Default)]
 struct SubjectIndex {
+    /// Signals that were looked for here.
+    offered: Arc<AtomicU64>,
     all: Vec<TargetRef>,
     /// Those that get everything.
     stamping: Vec<TargetRef>,
@@ -64,21 +78,66 @@ impl Router {
         self.indices(signal).any(|index| !index.all.is_empty())
     }
 
-    /// The targets that `signal` is for, each once, in the order of connections and their definitions.
-    pub(crate) fn select(&self, signal: &RoutedSignal, selected: &mut Vec<TargetRef>) {
-        selected.clear();
+    /// Has targets know from now on what is counted here for them. To be called by the lane whose index this is.
+    pub(crate) fn offer(&self) {
+        let mut counts: BTreeMap<TargetRef, Vec<Arc<AtomicU64>>> = BTreeMap::new();
+        for kind in &self.kinds {
+            let any: HashSet<TargetRef> = kind.any_namespace.all.iter().copied().collect();
+            any.iter().for_each(|at| counts.entry(*at).or_default().push(kind.any_namespace.offered.clone()));
+            for index in kind.by_namespace.values() {
+                // A signal that both have is counted for any namespace.
+                let only: HashSet<_> = index.all.iter().filter(|at| !any.contains(*at)).collect();
+                only.into_iter().for_each(|at| counts.entry(*at).or_default().push(index.offered.clone()));
+            }
+        }
+        for (at, counts) in counts {
+            if let Some(target) = self.target(at) {
+                target.counters().offer(counts);
+            }
+        }
+    }
+
+    /// Counts a signal once it was selected for and handed out: what is selected is never more than what was offered.
+    pub(crate) fn count(&self, signal: &RoutedSignal, selection: &Selection) {
+        for (at, why) in &selection.passed_over {
+            if let Some(target) = self.target(*at) {
+                target.counters().pass_over(*why);
+            }
+        }
+        for index in self.indices(signal) {
+            add(&index.offered);
+        }
+    }
+
+    /// Selects the targets that `signal` is for.
+    pub(crate) fn select(&self, signal: &RoutedSignal, selection: &mut Selection) {
+        let Selection { targets, passed_over } = selection;
+        targets.clear();
+        passed_over.clear();
         let Some(audience) = signal.audience() else { return };
-        self.indices(signal).for_each(|index| index.select(audience, selected));
-        if selected.len() > 1 {
+        self.indices(signal).for_each(|index| index.select(audience, targets));
+        if targets.len() > 1 {
             // A target with several matching topics or subjects publishes once (outbound.md §2).
-            selected.sort_unstable();
-            selected.dedup();
+            targets.sort_unstable();
+            targets.dedup();
         }
         let only = signal.source().and_then(|source| source.only_target());
-        selected.retain(|at| {
-            only.is_none_or(|only| only == at.target)
-                && self.connections.get(at.connection).is_some_and(|connection| connection.admits(signal))
-                && self.target(*at).is_some_and(|target| !signal.is_revoked_for(target))
+        targets.retain(|at| {
+            if only.is_some_and(|only| only != at.target) {
+                return false;
+            }
+            let (Some(connection), Some(target)) = (self.connections.get(at.connection), self.target(*at))
+            else {
+                return false;
+            };
+            let revoked = || signal.is_revoked_for(target).then_some(PassedOver::Revoked);
+            match connection.turns_away(signal).or_else(revoked) {
+                Some(why) => {
+                    passed_over.push((*at, why));
+                    false
+                }
+                None => true,
+            }
         });
     }
 

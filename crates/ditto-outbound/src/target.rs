@@ -16,6 +16,7 @@ use crate::hold::{Held, OnHold};
 use crate::journal::{self, Journal};
 use crate::leaf::{Destination, HeaderName, Topic};
 use crate::mappers::{self, TargetMapping};
+use crate::outcome::PassedOver;
 use crate::signal::{Audience, RoutedSignal, now_ms};
 use crate::topics::Topics;
 
@@ -258,15 +259,21 @@ impl CompiledConnection {
         self.targets.iter().any(|target| target.issued_label.is_some())
     }
 
-    /// Whether the signal may go to this connection at all: not back to its origin (outbound.md §1, step 1), and an
-    /// announcement about a connection only to that one.
+    /// Whether the signal may go to this connection at all.
     pub(crate) fn admits(&self, signal: &RoutedSignal) -> bool {
+        self.turns_away(signal).is_none()
+    }
+
+    /// Why it may not: it goes not back to its origin (outbound.md §1, step 1), and an announcement about a connection only to
+    /// that one.
+    pub(crate) fn turns_away(&self, signal: &RoutedSignal) -> Option<PassedOver> {
         const ORIGIN: KnownHeader = KnownHeader::named("ditto-origin");
-        let is_origin =
-            signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id);
+        if signal.signal().headers().known(ORIGIN).is_some_and(|origin| origin.text() == *self.id) {
+            return Some(PassedOver::Origin);
+        }
         let is_elsewhere =
             matches!(signal.audience(), Some(Audience::OwnConnection)) && !signal.is_about(&self.id);
-        !is_origin && (!is_elsewhere || self.is_stamping())
+        (is_elsewhere && !self.is_stamping()).then_some(PassedOver::OtherConnection)
     }
 }
 

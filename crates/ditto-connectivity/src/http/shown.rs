@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use ditto_connection::{Connection, Draft};
+use ditto_outbound::LaneCounts;
 use ditto_protocol::ConnectionId;
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use super::connections::Fields;
 use super::problem::Problem;
-use crate::mappers::read_definition;
+use crate::mappers::{read_definition, scripts};
 use crate::registry::{ConnectionStanding, Precondition, Put, Recovery, RegistryError};
 use crate::status::{Standing, Word};
 use crate::store::{Record, Unreadable};
@@ -42,8 +44,8 @@ impl Api {
         id: &ConnectionId,
         precondition: &Precondition,
     ) -> Result<Put, RegistryError> {
-        let read = |stored: Option<&ditto_connection::Connection>| {
-            let draft = ditto_connection::Draft::of_put(text, id);
+        let read = |stored: Option<&Connection>| {
+            let draft = Draft::of_put(text, id);
             read_definition(stored.map_or(draft, |stored| draft.with_secrets_of(stored)))
         };
         self.registry.put(id, read, precondition).await
@@ -68,6 +70,11 @@ impl Api {
         self.record(id)?;
         if let Value::Object(metrics) = self.registry.observation(id).metrics() {
             said.extend(metrics);
+        }
+        if let (Some(Value::Object(funnel)), Some(counts)) =
+            (said.get_mut("funnel"), self.registry.lane_counts(id))
+        {
+            funnel.insert("feed".to_owned(), feed(&counts));
         }
         Ok(said.into())
     }
@@ -95,6 +102,11 @@ impl Api {
             said.insert("connectedSince".to_owned(), instant(since).into());
         }
         let mut client = self.resource("client", None, &standing.client);
+        if let Some(details) = overdue(&record.connection) {
+            let known = client.get("statusDetails").and_then(Value::as_str).unwrap_or_default();
+            let details = format!("{known}; {details}");
+            client.insert("statusDetails".to_owned(), details.into());
+        }
         client.insert("recoveryStatus".to_owned(), standing.recovery.to_string().into());
         said.insert("clientStatus".to_owned(), json!([client]));
         let is_down = matches!(standing.client.word, Word::Failed | Word::Misconfigured);
@@ -170,6 +182,33 @@ impl Kept {
         });
         fields.map_or_else(|| shown.clone(), |fields| fields.select(&shown))
     }
+}
+
+/// Scripts of the connection that still run though their time is over. They are known by their names alone, which another
+/// connection may have, too.
+fn overdue(connection: &Connection) -> Option<String> {
+    let overdue = scripts().overdue.into_iter();
+    let own = overdue.filter(|(name, _)| connection.mapping_definitions().iter().any(|it| it.id() == name));
+    let said = own.map(|(name, time)| {
+        format!(
+            "a script of a mapper `{name}` runs for {} s though its time is over: its lane does nothing else",
+            time.as_secs()
+        )
+    });
+    let said: Vec<_> = said.collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// What a lane has taken from the feed, and what of it no target got to see.
+fn feed(counts: &LaneCounts) -> Value {
+    let reasons = |counts: &[(&'static str, u64)]| {
+        let named = counts.iter().map(|(reason, n)| ((*reason).to_owned(), Value::from(*n)));
+        Value::Object(named.collect())
+    };
+    json!({
+        "received": counts.received, "undecodable": reasons(&counts.undecodable),
+        "unreadable": reasons(&counts.unreadable), "unselected": counts.unselected,
+    })
 }
 
 /// What is said where there is nothing to explain.

@@ -1,25 +1,30 @@
 //! The metrics of a connection (status-metrics-logs.md §4).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use ditto_outbound::{CompiledConnection, Step};
-use serde_json::{Value, json};
+use ditto_outbound::{CompiledConnection, Step, TargetCounts};
+use serde_json::{Map, Value, json};
 
+use super::counted::{ByAddress, Counted, is_done};
 use super::windows::{Grown, put};
 
 /// How often each step was taken, by address. What earlier definitions have counted is part of it.
 #[derive(Debug, Default)]
-pub(super) struct Metrics(BTreeMap<String, OfAddress>);
-
-/// A total of each step, of what went well and of what did not.
-type Totals = [[u64; 2]; Step::ALL.len()];
+pub(super) struct Metrics {
+    /// Definitions that count: the one that runs, those that still drain, and what announces.
+    counting: Vec<Arc<CompiledConnection>>,
+    targets: ByAddress,
+    letters: ByAddress,
+    of_address: BTreeMap<String, OfAddress>,
+}
 
 #[derive(Debug, Default)]
 struct OfAddress {
-    /// By definitions that do not run any more.
-    retired: Totals,
     grown: [[Grown; 2]; Step::ALL.len()],
+    /// What there was when counting began anew.
+    base: TargetCounts,
 }
 
 /// What sources count: nothing, since they are not consumed.
@@ -41,43 +46,53 @@ const OUTBOUND: [Step; 7] = [
 const RESPONSES: &str = "_responses";
 
 impl Metrics {
-    /// Takes over what the targets of a definition have counted by now.
-    pub(super) fn look(&mut self, compiled: &CompiledConnection, now: SystemTime) {
-        for (address, totals) in totals(compiled) {
-            let of_address = self.0.entry(address).or_default();
-            let sums = of_address.retired.iter().zip(totals).zip(&mut of_address.grown);
-            for (([good, bad], [more_good, more_bad]), [grown_good, grown_bad]) in sums {
-                grown_good.look(good + more_good, now);
-                grown_bad.look(bad + more_bad, now);
+    /// Counts what this definition counts, until nobody else has it any more.
+    pub(super) fn count(&mut self, compiled: &Arc<CompiledConnection>) {
+        self.counting.push(compiled.clone());
+    }
+
+    /// Takes over what was counted by now. `running` may count at any time.
+    pub(super) fn look(&mut self, running: Option<&Arc<CompiledConnection>>, now: SystemTime) {
+        let Self { counting, targets, letters, of_address } = self;
+        counting.retain(|compiled| {
+            // The one that runs is had by whoever asks, too.
+            let is_running = running.is_some_and(|running| Arc::ptr_eq(running, compiled));
+            let counts_on = is_running || !is_done(compiled);
+            if !counts_on {
+                targets.retire(compiled.targets().iter());
+                letters.retire(compiled.dead_letters().into_iter());
+            }
+            counts_on
+        });
+        targets.look(counting.iter().flat_map(|it| it.targets()));
+        letters.look(counting.iter().filter_map(|it| it.dead_letters()));
+        for (address, counted) in targets.iter() {
+            let of_address = of_address.entry(address.to_owned()).or_default();
+            for (step, [good, bad]) in Step::ALL.into_iter().zip(&mut of_address.grown) {
+                let [total_good, total_bad] = counted.counts.of_step(step);
+                good.look(total_good, now);
+                bad.look(total_bad, now);
             }
         }
     }
 
-    /// The definition does not run any more: what it has counted stays.
-    pub(super) fn retire(&mut self, compiled: &CompiledConnection) {
-        for (address, _) in totals(compiled) {
-            let of_address = self.0.entry(address).or_default();
-            of_address.retired = of_address.grown.each_ref().map(|step| step.each_ref().map(Grown::total));
-        }
+    #[cfg(test)]
+    pub(super) fn counting(&self) -> usize {
+        self.counting.len()
     }
 
-    /// Adds what targets have counted beside those that run.
-    pub(super) fn add(&mut self, beside: &CompiledConnection, now: SystemTime) {
-        for (address, totals) in totals(beside) {
-            let of_address = self.0.entry(address).or_default();
-            let sums = of_address.retired.iter_mut().zip(totals).zip(&mut of_address.grown);
-            for (([good, bad], [more_good, more_bad]), [grown_good, grown_bad]) in sums {
-                *good += more_good;
-                *bad += more_bad;
-                grown_good.look(grown_good.total() + more_good, now);
-                grown_bad.look(grown_bad.total() + more_bad, now);
-            }
-        }
+    pub(super) fn targets(&self) -> &ByAddress {
+        &self.targets
+    }
+
+    pub(super) fn letters(&self) -> &ByAddress {
+        &self.letters
     }
 
     pub(super) fn reset(&mut self) {
-        for of_address in self.0.values_mut() {
+        for (address, of_address) in &mut self.of_address {
             of_address.grown.iter_mut().flatten().for_each(Grown::reset);
+            of_address.base = self.targets.of(address).counts;
         }
     }
 
@@ -89,16 +104,17 @@ impl Metrics {
     ) -> Value {
         let zero = OfAddress::default();
         let addresses: Vec<&str> = compiled.targets().iter().map(|target| target.address_text()).collect();
-        let of = |address: &str| self.0.get(address).unwrap_or(&zero);
+        let of = |address: &str| self.of_address.get(address).unwrap_or(&zero);
         let all: Vec<&OfAddress> = {
             let mut once = addresses.clone();
             once.sort_unstable();
             once.dedup();
             once.into_iter().map(of).collect()
         };
-        let mut targets = json!({});
+        let (mut targets, mut funnels) = (json!({}), json!({}));
         for address in &addresses {
             put(&mut targets, address, outbound(&[of(address)], now));
+            put(&mut funnels, address, funnel(&self.targets.of(address), &of(address).base));
         }
         put(&mut targets, RESPONSES, outbound(&[&zero], now));
         let inbound = || INBOUND.into_iter().map(|name| (name.to_owned(), counters(&[], &[], now)));
@@ -108,7 +124,7 @@ impl Metrics {
             put(&mut of_sources, source, inbound());
         }
         let has_sources = !sources.is_empty();
-        let contains_failures = all.iter().flat_map(|it| &it.grown).any(|[_, bad]| bad.since_reset() > 0);
+        let contains_failures = all.iter().flat_map(|it| &it.grown).any(|[_, bad]| bad.is_any());
         json!({
             "connectionMetrics": {
                 "inbound": has_sources.then(inbound), "outbound": outbound(&all, now),
@@ -116,6 +132,7 @@ impl Metrics {
             "containsFailures": contains_failures,
             "sourceMetrics": { "addressMetrics": has_sources.then_some(of_sources) },
             "targetMetrics": { "addressMetrics": targets },
+            "funnel": { "targets": funnels },
         })
     }
 }
@@ -125,22 +142,24 @@ pub(super) fn resting() -> Value {
     json!({
         "connectionMetrics": { "inbound": null, "outbound": null }, "containsFailures": false,
         "sourceMetrics": { "addressMetrics": null }, "targetMetrics": { "addressMetrics": null },
+        "funnel": null,
     })
 }
 
-/// Targets with one address count as one.
-fn totals(compiled: &CompiledConnection) -> BTreeMap<String, Totals> {
-    let mut totals: BTreeMap<String, Totals> = BTreeMap::new();
-    for target in compiled.targets() {
-        let counts = target.counters().snapshot();
-        let of_address = totals.entry(target.address_text().to_owned()).or_default();
-        for (step, [good, bad]) in Step::ALL.into_iter().zip(of_address) {
-            let [more_good, more_bad] = counts.of_step(step);
-            *good += more_good;
-            *bad += more_bad;
-        }
-    }
-    totals
+/// How many signals have come how far, and where the others ended: each reason by itself.
+fn funnel(counted: &Counted, base: &TargetCounts) -> Value {
+    let counts = counted.counts.since(base);
+    let reasons = |counts: &[(&'static str, u64)]| {
+        let named = counts.iter().map(|(reason, n)| ((*reason).to_owned(), Value::from(*n)));
+        Value::Object(named.collect::<Map<_, _>>())
+    };
+    json!({
+        "kindAndNamespace": counts.offered, "passedOver": reasons(&counts.passed_over),
+        "selected": counts.selected, "authorized": counts.authorized(),
+        "filtered": counts.matched, "mapped": counts.mapped, "published": counts.published,
+        "dropped": reasons(&counts.dropped), "failed": reasons(&counts.failed),
+        "inFlight": counted.in_flight,
+    })
 }
 
 fn outbound(of: &[&OfAddress], now: SystemTime) -> Value {

@@ -21,10 +21,19 @@ fn definition(address: &str) -> Connection {
 }
 
 /// Publishes events; the one with the value 2 fails, the one with the value 3 is filtered.
-fn publish(observation: &Observation, definition: &Connection, values: std::ops::Range<u64>) {
+fn publish(
+    observation: &Observation,
+    definition: &Connection,
+    values: std::ops::Range<u64>,
+) -> Arc<CompiledConnection> {
     let options = RunOptions { journal: observation.journal().clone(), ..RunOptions::default() };
     let compiled = CompiledConnection::compile(definition, &options);
     observation.runs(definition, &compiled);
+    publish_as(&compiled, values);
+    compiled
+}
+
+fn publish_as(compiled: &Arc<CompiledConnection>, values: std::ops::Range<u64>) {
     let failed = AtomicBool::new(false);
     let leaf = RecordingLeaf::new(move |record| {
         let is_second = String::from_utf8_lossy(&record.payload).contains("\"value\":2");
@@ -43,8 +52,12 @@ fn publish(observation: &Observation, definition: &Connection, values: std::ops:
     });
     let policy = InternalHeaders::Strip { default_read_subjects: vec!["r".to_owned()] };
     let intake = Intake::new(FeedPolicy { internal_headers: policy, ..FeedPolicy::default() });
-    let lane =
-        Lane::new(VecFeed::of_texts(events), intake, vec![(compiled, leaf)], Box::new(NoAcknowledgements));
+    let lane = Lane::new(
+        VecFeed::of_texts(events),
+        intake,
+        vec![(compiled.clone(), leaf)],
+        Box::new(NoAcknowledgements),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(lane.run());
 }
@@ -92,6 +105,87 @@ fn metrics_outlive_a_change_and_a_close() {
     assert!(metrics["connectionMetrics"]["outbound"]["published"]["success"]["lastMessageAt"].is_string());
     observed.forget("c");
     assert_eq!(observed.of("c").metrics()["connectionMetrics"]["outbound"], Value::Null);
+}
+
+#[test]
+fn what_a_definition_counts_while_it_drains_is_seen() {
+    let observation = Observation::default();
+    let definition = definition("a");
+    let before = publish(&observation, &definition, 0..1);
+    // Another one runs, and the one before still has something.
+    publish(&observation, &definition, 1..2);
+    assert_eq!(published(&observation), 2);
+    publish_as(&before, 4..6);
+    assert_eq!(published(&observation), 4);
+    drop(before);
+    assert_eq!(published(&observation), 4);
+    // What announces is of it, too.
+    let announcing = CompiledConnection::compile(&definition, &RunOptions::default());
+    observation.counts(&announcing);
+    publish_as(&announcing, 6..7);
+    drop(announcing);
+    assert_eq!(published(&observation), 5);
+    assert_eq!(locked(&observation.metrics).counting(), 1);
+}
+
+fn published(observation: &Observation) -> u64 {
+    let metrics = observation.metrics();
+    let funnel = metrics.pointer("/funnel/targets/a").unwrap();
+    let counted = observation.counted().0;
+    assert_eq!(counted[0].1.counts.published, funnel["published"], "{funnel}");
+    minute(&metrics, "/connectionMetrics/outbound/published").0
+}
+
+#[test]
+fn a_funnel_names_each_step_and_each_reason() {
+    let observation = Observation::default();
+    publish(&observation, &definition("a"), 0..5);
+    let funnel = observation.metrics()["funnel"]["targets"]["a"].clone();
+    for (step, expected) in [
+        ("kindAndNamespace", 5),
+        ("selected", 5),
+        ("authorized", 5),
+        ("filtered", 4),
+        ("mapped", 4),
+        ("published", 3),
+        ("inFlight", 0),
+    ] {
+        assert_eq!(funnel[step], expected, "{step}: {funnel}");
+    }
+    assert_eq!(funnel["dropped"]["filtered"], 1);
+    assert_eq!(funnel["failed"]["record"], 1);
+    let names = |member: &str| funnel[member].as_object().unwrap().len();
+    assert_eq!(names("dropped"), ditto_outbound::DropReason::ALL.len());
+    assert_eq!(names("failed"), DeliverErrorKind::NAMES.len());
+    assert_eq!(names("passedOver"), ditto_outbound::PassedOver::ALL.len());
+    observation.reset_metrics();
+    let metrics = observation.metrics();
+    assert_eq!(metrics["funnel"]["targets"]["a"]["published"], 0);
+    assert_eq!(metrics["containsFailures"], false);
+    observation.rests();
+    assert_eq!(observation.metrics()["funnel"], Value::Null);
+}
+
+#[test]
+fn how_it_stands_is_written_once() {
+    let observation = Observation::default();
+    let looks = [
+        (Word::Unknown, None),
+        (Word::Failed, Some("refused")),
+        (Word::Failed, Some("refused again")),
+        (Word::Open, None),
+        (Word::Closed, None),
+    ];
+    for (word, reason) in looks {
+        observation.stands(word, reason);
+        observation.report(word);
+    }
+    let logs = observation.logs();
+    let said: Vec<_> = logs["connectionLogs"].as_array().unwrap().iter().map(|it| &it["message"]).collect();
+    assert_eq!(said, ["it is failed: refused", "it is open"]);
+    let reported: Vec<_> = observation.reported().into_iter().filter(|(_, n)| *n > 0).collect();
+    let expected = [(Word::Open, 1), (Word::Unknown, 1), (Word::Failed, 2), (Word::Closed, 1)];
+    assert_eq!(reported, expected);
 }
 
 #[test]

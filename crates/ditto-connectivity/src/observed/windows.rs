@@ -40,13 +40,9 @@ impl Grown {
         self.total = total;
     }
 
-    pub(super) fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// How much came since counting began anew.
-    pub(super) fn since_reset(&self) -> u64 {
-        self.total - self.base
+    /// Whether anything was counted since counting began anew.
+    pub(super) fn is_any(&self) -> bool {
+        self.total > self.base
     }
 
     /// Counts from here. When the last one came is kept, as in the reference.

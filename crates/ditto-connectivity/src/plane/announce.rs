@@ -15,7 +15,6 @@ use tracing::warn;
 
 use super::{DataPlane, Served, served};
 use crate::mappers::run_options;
-use crate::observed::Observation;
 use crate::publish::KafkaLeaf;
 
 /// Publishes an announcement to the connection's own targets that subscribe to them, through its own client. It may come
@@ -25,7 +24,6 @@ pub(super) struct Announcer {
     // Its counters are not those of the lane: there they have one writer.
     compiled: Arc<CompiledConnection>,
     leaf: KafkaLeaf,
-    observation: Arc<Observation>,
 }
 
 /// How long the delivery is waited for (the reference pauses for as long).
@@ -42,8 +40,8 @@ impl Announcer {
             served.connection(),
             &RunOptions { journal: served.compiled().journal().clone(), ..run_options() },
         );
-        let observation = plane.observed().of(served.id());
-        Some(Self { id: served.id().to_owned(), compiled, leaf, observation })
+        plane.observed().of(served.id()).counts(&compiled);
+        Some(Self { id: served.id().to_owned(), compiled, leaf })
     }
 
     pub(super) async fn opened(self) {
@@ -69,7 +67,6 @@ impl Announcer {
         if tokio::time::timeout(PATIENCE, lane.run()).await.is_err() {
             warn!(connection = self.id, what, "an announcement was not delivered in time");
         }
-        self.observation.adds(&self.compiled);
     }
 }
 

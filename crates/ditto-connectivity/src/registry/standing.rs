@@ -40,6 +40,11 @@ pub enum Recovery {
     Unknown,
 }
 
+impl Recovery {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ongoing, Self::Succeeded, Self::Unknown];
+}
+
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -78,6 +83,12 @@ impl ConnectionStanding {
             targets: addresses.zip(targets).collect(),
             client,
         }
+    }
+
+    /// Why it does not work: the client's reason, or that of the first target that has one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        let of_targets = self.targets.iter().find_map(|(_, target)| target.reason.as_deref());
+        self.client.reason.as_deref().or(of_targets)
     }
 
     /// Of a connection that does not run, since then. It is to be closed, whatever else its definition says.
