@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use crate::broker::Broker;
 use crate::http::{self, Answer};
+use crate::secrets::{self, secret};
 use crate::service::{Service, Setup};
 
 /// The password of `devops` in a [managed](Setup::managed) service.
-pub const PASSWORD: &str = "only for this test";
-
-/// The key that a [managed](Setup::managed) service seals its connections with.
-pub const STORE_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+#[must_use]
+pub fn password() -> String {
+    secret("devops")
+}
 
 /// Who has logged in as `devops`.
 #[derive(Debug, Clone)]
@@ -26,15 +27,16 @@ impl Setup {
     /// # Errors
     /// It cannot be written, or the program makes no hash of the password.
     pub fn managed(&self, broker: &Broker, feed: &str, of_feed: &str, of_http: &str) -> anyhow::Result<()> {
-        self.write("password", PASSWORD)?;
+        self.write("password", password())?;
         let hash = self.execute_on("password", &["hash-password"])?.stdout;
         self.write(
             "config.toml",
             format!(
-                "grace = \"20s\"\n[store]\nkind = \"embedded\"\npath = \"store\"\nkey = \"{STORE_KEY}\"\n\
+                "grace = \"20s\"\n[store]\nkind = \"embedded\"\npath = \"store\"\nkey = \"{}\"\n\
                  [feed]\nkind = \"kafka\"\nbootstrap_servers = \"{}\"\ntopics = [\"{feed}\"]\ngroup_id = \"{feed}\"\n\
                  internal_headers = \"trust\"\nsession_timeout = \"6s\"\n{of_feed}\n\
                  [http]\nbind = \"127.0.0.1:0\"\ninstance = \"one\"\ncors = true\ndevops_password_hash = '{}'\n{of_http}\n",
+                secrets::store_key(),
                 broker.listeners.plaintext,
                 hash.trim()
             ),
@@ -125,7 +127,7 @@ impl Api {
         mut headers: Vec<(String, String)>,
         body: Option<&str>,
     ) -> anyhow::Result<Answer> {
-        headers.push(("authorization".to_owned(), http::basic("devops", PASSWORD)));
+        headers.push(("authorization".to_owned(), http::basic("devops", &password())));
         http::request(&self.address, method, path, &headers, body.map(str::as_bytes))
     }
 }

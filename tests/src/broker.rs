@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use crate::secrets;
+
 /// The variable that names `broker.json`.
 pub const BROKER_VARIABLE: &str = "DITTO_TEST_BROKER";
 
@@ -18,9 +20,10 @@ pub struct Broker {
     pub kafka: String,
     /// Addresses of its listeners.
     pub listeners: Listeners,
-    /// User of PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 on every listener but `plaintext`.
+    /// User of PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 on every listener but `plaintext`. There is another one, `user` with the
+    /// password `password`, whom vectors and the reference's example name.
     pub username: String,
-    /// The user's password.
+    /// The user's password; it is marked.
     pub password: String,
     /// Certificate of the authority that signed those of `sasl_ssl` and `wrong_name`, a PEM file.
     pub ca: PathBuf,
@@ -87,8 +90,10 @@ impl Broker {
     pub fn read(file: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        serde_json::from_str(&text)
-            .with_context(|| format!("{} is not the state of a broker", file.display()))
+        let broker: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not the state of a broker", file.display()))?;
+        secrets::ensure_marked(&broker.password)?;
+        Ok(broker)
     }
 
     /// Gives a user a password for SCRAM-SHA-256, and makes the user if there is none.
@@ -96,6 +101,7 @@ impl Broker {
     /// # Errors
     /// The tool fails.
     pub fn set_password(&self, user: &str, password: &str) -> anyhow::Result<()> {
+        secrets::ensure_marked(password)?;
         self.alter_user(user, &format!("SCRAM-SHA-256=[iterations=4096,password={password}]"))
     }
 

@@ -9,6 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use crate::secrets;
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -45,8 +47,9 @@ impl Answer {
     /// Reads an answer of a connection that ends with it.
     ///
     /// # Errors
-    /// It is none.
+    /// It is none, or a marked secret is in it.
     pub fn read(bytes: &[u8]) -> anyhow::Result<Self> {
+        secrets::ensure_none_in("an answer", bytes)?;
         let end = bytes.windows(4).position(|it| it == b"\r\n\r\n").context("an answer without a head")?;
         let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default())?;
         let mut lines = head.split("\r\n");

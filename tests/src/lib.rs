@@ -15,6 +15,7 @@ pub mod ditto;
 pub mod http;
 pub mod process;
 pub mod proxy;
+pub mod secrets;
 pub mod service;
 pub mod things;
 pub mod topics;

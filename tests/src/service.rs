@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,16 @@ use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::process::{self, Held};
+use crate::secrets::{self, Secrets};
 
-/// A folder with a configuration, connection definitions and input, and the program to run there.
+/// A folder with a configuration, connection definitions and input, and the program to run there. When it is dropped, no file
+/// that the program has written may hold a marked secret.
 #[derive(Debug)]
 pub struct Setup {
     program: PathBuf,
     folder: TempDir,
+    /// What was written here, and not by the program.
+    given: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// How a run ended.
@@ -32,7 +37,7 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A process that runs; it is killed when this is dropped.
+/// A process that runs; it is killed when this is dropped. Nothing that it has logged may hold a marked secret then.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
@@ -54,7 +59,7 @@ impl Setup {
     pub fn new(program: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         fs::create_dir(folder.path().join("connections"))?;
-        Ok(Self { program: program.into(), folder })
+        Ok(Self { program: program.into(), folder, given: Mutex::default() })
     }
 
     /// A path in the folder.
@@ -68,6 +73,7 @@ impl Setup {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(self.path(name));
         fs::write(self.path(name), content).with_context(|| format!("cannot write {name}"))
     }
 
@@ -111,6 +117,9 @@ impl Setup {
     fn start_on(&self, args: &[&str], stdin: Stdio) -> anyhow::Result<Service> {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.path()).env_remove("RUST_LOG");
+        if let Some(level) = std::env::var_os(secrets::LOG_VARIABLE) {
+            command.env("RUST_LOG", level);
+        }
         let stderr = NamedTempFile::new()?;
         command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr.reopen()?);
         let own = std::process::id();
@@ -339,7 +348,9 @@ impl Service {
             }
             thread::sleep(Duration::from_millis(20));
         };
-        Ok(Ended { code: status.code(), stdout: text(self.stdout.take()), stderr: self.log()? })
+        let stdout = text(self.stdout.take());
+        secrets::ensure_none_in("what the program has printed", stdout.as_bytes())?;
+        Ok(Ended { code: status.code(), stdout, stderr: self.log()? })
     }
 
     /// The largest resident memory so far, in bytes.
@@ -370,6 +381,22 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
+        let log = fs::read(self.stderr.path()).map_err(Into::into);
+        told(log.and_then(|log| secrets::ensure_none_in("what the program has logged", &log)));
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        told(Secrets::marked().ensure_none_below(self.folder.path(), &|path| given.contains(path)));
+    }
+}
+
+/// Fails the test, unless it has failed.
+fn told(found: anyhow::Result<()>) {
+    if let Err(why) = found {
+        assert!(thread::panicking(), "{why:#}");
     }
 }
 

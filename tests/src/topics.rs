@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::broker::Broker;
+use crate::secrets;
 
 /// A record as Kafka's console consumer prints it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,12 @@ impl Consumed {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
         }
+    }
+
+    fn ensure_no_secret(&self) -> anyhow::Result<()> {
+        let of_headers = self.headers.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
+        let all = of_headers.chain(self.key.as_deref()).chain(self.value.as_deref());
+        all.into_iter().try_for_each(|bytes| secrets::ensure_none_in("a record", bytes))
     }
 
     /// The text of a header; empty if there is none.
@@ -272,7 +279,7 @@ impl Broker {
     /// Everything a topic holds, by assignment: as [`Self::consume`], and quicker with many records.
     ///
     /// # Errors
-    /// The broker does not answer, or not with everything.
+    /// The broker does not answer, or not with everything; or a marked secret is in it.
     pub fn contents(&self, topic: &str) -> anyhow::Result<Vec<Consumed>> {
         let count = self.count(topic)?;
         let consumer: BaseConsumer =
@@ -289,6 +296,7 @@ impl Broker {
                 consumer.poll(TIMEOUT).with_context(|| format!("{topic} has more than it gives"))??;
             consumed.push(Consumed::of(&message));
         }
+        consumed.iter().try_for_each(Consumed::ensure_no_secret)?;
         consumed.sort_by_key(|record| (record.partition, record.offset));
         Ok(consumed)
     }
@@ -313,7 +321,7 @@ impl Broker {
     /// Everything a topic holds, read by Kafka's own console consumer: partition by partition, in the order of offsets.
     ///
     /// # Errors
-    /// The consumer fails, or prints what cannot be understood.
+    /// The consumer fails, or prints what cannot be understood; or a marked secret is in it.
     pub fn consume(&self, topic: &str) -> anyhow::Result<Vec<Consumed>> {
         let count = self.count(topic)?;
         if count == 0 {
@@ -347,6 +355,7 @@ impl Broker {
             "{topic} has {count} records, the console consumer read {}: {said}",
             consumed.len()
         );
+        consumed.iter().try_for_each(Consumed::ensure_no_secret)?;
         consumed.sort_by_key(|record| (record.partition, record.offset));
         Ok(consumed)
     }

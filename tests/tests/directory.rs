@@ -17,6 +17,8 @@ use ditto_outbound::{
 };
 use ditto_protocol::{Limits, Signal};
 use ditto_tests::ditto::{Ditto, Trouble, eventually};
+use ditto_tests::http::basic;
+use ditto_tests::secrets::{ensure_none_in, secret};
 use ditto_tests::service::definition;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -304,16 +306,17 @@ fn a_login_that_is_refused_holds_and_is_told_without_the_secret() -> anyhow::Res
     run(async {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("token");
-        std::fs::write(&file, "wr0ng\n")?;
+        let wrong = secret("wrong");
+        std::fs::write(&file, format!("{wrong}\n"))?;
         for login in [
             HttpLogin::BearerFile(file.clone()),
-            HttpLogin::Bearer(SecretString::from("wr0ng")),
-            HttpLogin::Basic { username: "ditto".to_owned(), password: SecretString::from("wr0ng") },
+            HttpLogin::Bearer(SecretString::from(wrong.clone())),
+            HttpLogin::Basic { username: "ditto".to_owned(), password: SecretString::from(wrong.clone()) },
         ] {
             let ditto = Ditto::start().await?;
             ditto.set_thing("acme:t", "acme:p", &json!({}));
             ditto.set_policy("acme:p", policy(&["integ:r"], &[]));
-            ditto.want_authorization(Some("Bearer r1ght"));
+            ditto.want_authorization(Some(&format!("Bearer {}", secret("right"))));
             let config = config_as(&ditto, login.clone());
             let directory = start(&config)?;
             let mut reader = Reader(directory.lane());
@@ -324,13 +327,12 @@ fn a_login_that_is_refused_holds_and_is_told_without_the_secret() -> anyhow::Res
             let told = reader.0.trouble().unwrap_or_default();
             assert!(told.contains("401 gateway:authentication.failed"), "{told}");
             let said = format!("{told} {config:?} {directory:?}");
-            assert!(!said.contains("wr0ng") && !said.contains("d3IwbmcK"), "{said}");
+            ensure_none_in("what is said", said.as_bytes())?;
             if matches!(login, HttpLogin::BearerFile(_)) {
-                std::fs::write(&file, "r1ght")?;
+                std::fs::write(&file, secret("right"))?;
             } else {
                 let sent = &ditto.asked()[0].headers["authorization"];
-                let basic = "Basic ZGl0dG86d3IwbmcK".trim_end_matches('K');
-                assert!(sent == "Bearer wr0ng" || sent.starts_with(basic), "{sent}");
+                assert!(*sent == format!("Bearer {wrong}") || *sent == basic("ditto", &wrong), "{sent}");
                 ditto.want_authorization(None);
             }
             assert!(reader.will_read(&event).await);

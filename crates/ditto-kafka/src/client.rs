@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Headers, Message};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext, PurgeConfig};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use crate::code::ErrorCode;
 use crate::connection::ConnectionLog;
@@ -202,7 +202,8 @@ impl ClientContext for EventSink {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.count();
         match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+            RDKafkaLogLevel::Debug => trace!(facility, text = message, "librdkafka"),
+            RDKafkaLogLevel::Info => {
                 debug!(facility, text = message, "librdkafka");
             }
             _ => info!(facility, text = message, "librdkafka"),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Level;
 
 /// Where a cluster is and how to talk to it (kafka-client.md §3 and §4).
 ///
@@ -114,8 +115,12 @@ impl ClientProperties {
 
     pub(crate) fn to_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        // Without this rdkafka asks the `log` crate, which nobody sets up here.
-        config.set_log_level(RDKafkaLogLevel::Info);
+        // Without a level rdkafka asks the `log` crate, which nobody sets up here.
+        if tracing::enabled!(Level::TRACE) {
+            config.set_log_level(RDKafkaLogLevel::Debug).set("debug", "all");
+        } else {
+            config.set_log_level(RDKafkaLogLevel::Info);
+        }
         for (name, value) in &self.0 {
             config.set(*name, value);
         }

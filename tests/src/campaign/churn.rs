@@ -26,9 +26,10 @@ use super::driver::Driver;
 use super::oracle::Plain;
 use super::work::{CONNECTION, Work};
 use super::{FEED_PARTITIONS, Faults, Load, Plan, SPAN, Verdict};
-use crate::api::{Api, STORE_KEY, path};
+use crate::api::{Api, path};
 use crate::broker::Broker;
 use crate::process::Held;
+use crate::secrets;
 use crate::service::{Service, Setup, definition};
 
 /// What is changed, and how often the service is killed.
@@ -283,7 +284,7 @@ impl Stage {
 
     /// Compares the file with what was answered.
     fn compare_store(&mut self) -> anyhow::Result<Loaded> {
-        let key = StoreKey::from_base64(&STORE_KEY.to_owned().into())?;
+        let key = StoreKey::from_base64(&secrets::store_key().into())?;
         let loaded = EmbeddedStore::open(&self.setup.path("store"), StoreKeys::new(key))?.load()?;
         let unreadable = loaded.unreadable.iter();
         self.findings.extend(unreadable.map(|it| format!("`{}` cannot be read: {}", it.name, it.reason)));

@@ -15,6 +15,7 @@ use super::{FEED_PARTITIONS, Plan};
 use crate::broker::Broker;
 use crate::process::Frozen;
 use crate::proxy::{Mode, Proxy};
+use crate::secrets::secret;
 use crate::service::{Service, Setup, definition};
 
 /// Everything that a fault can happen to.
@@ -53,7 +54,6 @@ const BROKER_DOWN: Duration = Duration::from_secs(5);
 const BROKER_PAUSE: Duration = Duration::from_secs(10);
 /// How long a connection is refused before its password is right again.
 const REFUSED: Duration = Duration::from_secs(5);
-const PASSWORD: &str = "right";
 
 impl Scene {
     /// Makes the topics and starts an instance.
@@ -69,7 +69,7 @@ impl Scene {
         let is_proxied = plan.faults.network + plan.faults.rotations > 0;
         let proxy = is_proxied.then(|| Proxy::start(&proxied.advertised, &proxied.listens)).transpose()?;
         if is_proxied {
-            host.broker.set_password(&name, PASSWORD)?;
+            host.broker.set_password(&name, &secret("right"))?;
         }
         let setup = |instance| setup(&host.broker, &*work, program, &name, is_proxied, instance);
         let (first, second) = (setup("one")?, setup("two")?);
@@ -207,7 +207,7 @@ impl Scene {
         let proxy = self.proxy.as_ref().context("no proxy")?;
         let service = self.service.as_ref().context("no instance")?;
         let refusals = || service.log().map(|log| log.matches("kafka cluster refused").count());
-        self.host.broker.set_password(&self.name, "wrong")?;
+        self.host.broker.set_password(&self.name, &secret("wrong"))?;
         let before = refusals()?;
         // Who is logged in stays so: all have to come again.
         proxy.switch(Mode::Reset);
@@ -223,7 +223,7 @@ impl Scene {
         }
         stay(REFUSED, || service.expect_running())?;
         let seen = refusals()? - before;
-        self.host.broker.set_password(&self.name, PASSWORD)?;
+        self.host.broker.set_password(&self.name, &secret("right"))?;
         Ok(format!("the cluster refused the login {seen} times"))
     }
 
@@ -435,7 +435,7 @@ fn setup(
     let mut connection = definition(CONNECTION, server, &Value::Null);
     work.define(name, &mut connection);
     if is_proxied {
-        connection["uri"] = format!("tcp://{name}:{PASSWORD}@{server}").into();
+        connection["uri"] = format!("tcp://{name}:{}@{server}", secret("right")).into();
         connection["specificConfig"]["saslMechanism"] = "scram-sha-256".into();
     }
     setup.connection(&connection)?;

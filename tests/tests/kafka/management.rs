@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, ensure};
-use ditto_tests::api::{Api, PASSWORD};
+use ditto_tests::api::{Api, password};
 use ditto_tests::broker::Broker;
 use ditto_tests::http::{self, Answer};
 use ditto_tests::service::{Service, Setup, event};
@@ -53,7 +53,10 @@ fn a_change_is_audited_and_shows_no_secret() -> anyhow::Result<()> {
     ensure!(api.ask("DELETE", &path, None)?.status == 204);
     ensure!(api.ask("GET", &path, None)?.status == 404);
     let log = service.log()?;
-    ensure!(!log.contains("secret-of-a-team") && !log.contains(PASSWORD), "a secret is in the log:\n{log}");
+    ensure!(
+        !log.contains("secret-of-a-team") && !log.contains(&password()),
+        "a secret is in the log:\n{log}"
+    );
     let audited = |action: &str| {
         log.lines().any(|line| line.contains("audit") && line.contains(action) && line.contains(&id))
     };
@@ -88,7 +91,7 @@ fn whoever_is_not_let_in_keeps_nobody_out() -> anyhow::Result<()> {
             http::send(address, format!("GET /health HTTP/1.1\r\nhost: x\r\n{flood}\r\n").as_bytes());
         ensure!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 431));
     }
-    for login in [String::new(), format!("authorization: {}\r\n", http::basic("devops", PASSWORD))] {
+    for login in [String::new(), format!("authorization: {}\r\n", http::basic("devops", &password()))] {
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(
             format!(
@@ -104,7 +107,7 @@ fn whoever_is_not_let_in_keeps_nobody_out() -> anyhow::Result<()> {
         ensure!([0, 401, 413].contains(&status), "{status}");
     }
     let deep = "[".repeat(1_000_000);
-    let login = [("authorization".to_owned(), http::basic("devops", PASSWORD))];
+    let login = [("authorization".to_owned(), http::basic("devops", &password()))];
     for path in ["/api/2/connections", "/devops/piggyback/connectivity"] {
         let answer = http::request(address, "POST", path, &login, Some(deep.as_bytes()))?;
         ensure!(answer.status == 400 && answer.json()["error"] == "json.invalid", "{}", answer.text());

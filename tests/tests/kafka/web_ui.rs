@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use ditto_tests::api::PASSWORD;
+use ditto_tests::api::password;
 use ditto_tests::broker::Broker;
 use ditto_tests::http::{self, Answer};
 use ditto_tests::service::event;
@@ -60,7 +60,7 @@ impl Page {
         );
         let headers = [
             header("origin", ORIGIN),
-            ("authorization".to_owned(), http::basic("devops", PASSWORD)),
+            ("authorization".to_owned(), http::basic("devops", &password())),
             header("content-type", content_type),
         ];
         let answer = http::request(&self.address, method, path, &headers, body.map(str::as_bytes))?;
@@ -319,7 +319,7 @@ fn funnel(page: &Page, path: &str) -> anyhow::Result<()> {
 
 /// The same for Prometheus; every name is documented, and no series comes twice.
 fn prometheus(address: &str, id: &str) -> anyhow::Result<()> {
-    let login = [("authorization".to_owned(), http::basic("devops", PASSWORD))];
+    let login = [("authorization".to_owned(), http::basic("devops", &password()))];
     let metrics = http::request(address, "GET", "/metrics", &login, None)?.text();
     let of_target = format!("id=\"{id}\",address=\"web-ui-out\"");
     for line in [

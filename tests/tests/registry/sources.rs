@@ -1,6 +1,7 @@
 //! Connections with sources: their targets run, and nothing says that more does.
 
 use ditto_connectivity::{ConnectionCommand, RegistryError, Word};
+use ditto_tests::secrets::secret;
 use serde_json::{Value, json};
 
 use crate::{Service, ensure_each_once, eventually, id, to};
@@ -116,12 +117,13 @@ fn without_targets_it_connects_and_reads_nothing() -> anyhow::Result<()> {
 fn a_password_may_have_a_quote() -> anyhow::Result<()> {
     let service = Service::start("registry-quoted")?;
     let broker = service.broker.clone();
-    broker.set_password("quoted", "a\"b")?;
+    broker.set_password("quoted", &secret("a\"b"))?;
     let mut definition = to("a", &broker.listeners.sasl_plaintext, "t");
     definition["specificConfig"]["saslMechanism"] = "scram-sha-256".into();
     definition["sources"] = sources();
     definition["targets"] = json!([]);
     for (password, works) in [("a%22b", true), ("a%22c", false)] {
+        let password = secret(password);
         definition["uri"] = format!("tcp://quoted:{password}@{}", broker.listeners.sasl_plaintext).into();
         let text = definition.to_string();
         let connection = ditto_connection::Draft::of_command(&text).read()?;

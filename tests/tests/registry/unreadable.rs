@@ -1,8 +1,9 @@
 //! Connections that are kept and cannot be read any more, beside one that can.
 
 use anyhow::{Context, ensure};
-use ditto_tests::api::{Api, STORE_KEY, path};
+use ditto_tests::api::{Api, path};
 use ditto_tests::broker::Broker;
+use ditto_tests::secrets::store_key;
 use ditto_tests::service::{Setup, event};
 use ditto_tests::topics::Written;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ fn what_cannot_be_read_is_misconfigured_and_can_be_replaced_or_deleted() -> anyh
     let setup = Setup::new(env!("CARGO_BIN_EXE_service"))?;
     setup.managed(&broker, FEED, "", "")?;
     let config = std::fs::read_to_string(setup.path("config.toml"))?;
-    let sealed_with = |key: &str| setup.write("config.toml", config.replace(STORE_KEY, key));
+    let sealed_with = |key: &str| setup.write("config.toml", config.replace(&store_key(), key));
     let put = |api: &Api, id: &str| {
         let mut definition = to(id, &broker.listeners.plaintext, OUT);
         definition["targets"][0]["address"] = OUT.into();
@@ -102,7 +103,7 @@ fn what_cannot_be_read_is_misconfigured_and_can_be_replaced_or_deleted() -> anyh
     }
 
     // The key is found again: what nobody has touched is back.
-    sealed_with(&format!("{OTHER_KEY}\"\nold_key = \"{STORE_KEY}"))?;
+    sealed_with(&format!("{OTHER_KEY}\"\nold_key = \"{}", store_key()))?;
     let service = setup.start_run()?;
     let api = Api::of(&service)?;
     ensure!(api.ids()? == ["back", "replaced", "works"], "{:?}", api.ids()?);

@@ -9,8 +9,9 @@ use super::certificates::{Certificates, STORE_PASSWORD};
 use super::ports::Ports;
 use super::state::StateDir;
 
-pub(crate) const USERNAME: &str = "user";
-pub(crate) const PASSWORD: &str = "password";
+/// Who may log in, with what password. The first one is for tests: they find its password where it must not be. The other one is
+/// who vectors and the reference's example name.
+pub(crate) const USERS: [(&str, &str); 2] = [("keeper", "CanaryBird7-of-the-broker"), ("user", "password")];
 
 const LOG4J: &str = "\
 log4j.rootLogger=WARN, err
@@ -106,9 +107,10 @@ log.cleaner.dedupe.buffer.size=8388608
 /// The SCRAM credentials themselves are written when the data folder is formatted.
 fn logins(listener: &str) -> String {
     const MODULES: &str = "org.apache.kafka.common.security";
+    let users = USERS.map(|(name, password)| format!(" user_{name}=\"{password}\"")).concat();
     format!(
         "\
-listener.name.{listener}.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required user_{USERNAME}=\"{PASSWORD}\";
+listener.name.{listener}.plain.sasl.jaas.config={MODULES}.plain.PlainLoginModule required{users};
 listener.name.{listener}.scram-sha-256.sasl.jaas.config={MODULES}.scram.ScramLoginModule required;
 listener.name.{listener}.scram-sha-512.sasl.jaas.config={MODULES}.scram.ScramLoginModule required;
 "

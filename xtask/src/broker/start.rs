@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 
 use super::certificates::Certificates;
-use super::config::{self, PASSWORD, USERNAME};
+use super::config;
 use super::jars::Jars;
 use super::ports::Ports;
 use super::state::{BrokerState, StateDir, Status};
@@ -91,7 +91,9 @@ fn format(dir: &StateDir, jars: &Jars) -> anyhow::Result<()> {
     command.args(["format", "--ignore-formatted", "--cluster-id", &cluster_id(), "--config"]);
     command.arg(dir.server_properties());
     for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-        command.args(["--add-scram", &format!("{mechanism}=[name={USERNAME},password={PASSWORD}]")]);
+        for (name, password) in config::USERS {
+            command.args(["--add-scram", &format!("{mechanism}=[name={name},password={password}]")]);
+        }
     }
     java::run(&mut command).context("cannot format the data folder")
 }
@@ -122,12 +124,13 @@ fn launch(
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     // A group of its own: Ctrl-C in the terminal is not for the broker.
     let mut child = java::started(command.process_group(0))?;
+    let [(username, password), _] = config::USERS;
     let state = BrokerState {
         pid: child.id(),
         kafka: jars.version.clone(),
         listeners: ports.listeners(),
-        username: USERNAME.to_owned(),
-        password: PASSWORD.to_owned(),
+        username: username.to_owned(),
+        password: password.to_owned(),
         ca: certificates.ca.clone(),
         java: java::program("java"),
         java_options: config::java_options(dir),

@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 
 use super::ConsumerSettings;
 use super::partitions::{Partitions, Place};
@@ -149,7 +149,8 @@ impl ClientContext for Assignment {
             return;
         }
         match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => debug!(facility, text = message, "librdkafka"),
+            RDKafkaLogLevel::Debug => trace!(facility, text = message, "librdkafka"),
+            RDKafkaLogLevel::Info => debug!(facility, text = message, "librdkafka"),
             _ => info!(facility, text = message, "librdkafka"),
         }
     }

@@ -12,14 +12,12 @@ use super::super::differences::{Differences, many};
 use super::super::exchange;
 use crate::broker::Broker;
 use crate::http::{self, Answer};
+use crate::secrets;
 use crate::service::{Service, Setup};
 use crate::topics::Written;
 
-const PASSWORD: &str = "conformance";
 /// What the service is called.
 const INSTANCE: &str = "conformance-instance";
-/// What the store is sealed with; it lives as long as a row.
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// How the rows write the addresses of brokers.
 const PLAIN: &str = "127.0.0.1:29092";
 const SASL: &str = "127.0.0.1:29093";
@@ -56,6 +54,11 @@ fn expectations(file: &str, row: &Value) -> Result<Vec<Value>> {
     Ok(ours.and_then(|ours| ours["steps"].as_array().cloned()).unwrap_or(theirs))
 }
 
+/// Of the user `devops`.
+fn password() -> String {
+    secrets::secret("conformance")
+}
+
 /// A fresh service.
 struct Run {
     broker: &'static Broker,
@@ -81,7 +84,7 @@ fn ground() -> Result<&'static Ground> {
             }
         }
         let setup = Setup::new(&program()?)?;
-        setup.write("password", format!("{PASSWORD}\n"))?;
+        setup.write("password", format!("{}\n", password()))?;
         let hash = setup.execute_on("password", &["hash-password"])?.stdout.trim().to_owned();
         Ok(Ground { broker, hash })
     };
@@ -104,9 +107,10 @@ impl Run {
         setup.write(
             "config.toml",
             format!(
-                "[store]\nkind = \"embedded\"\npath = \"connections.db\"\nkey = \"{KEY}\"\n[feed]\nkind = \"kafka\"\nbootstrap_servers = \"{}\"\n\
+                "[store]\nkind = \"embedded\"\npath = \"connections.db\"\nkey = \"{}\"\n[feed]\nkind = \"kafka\"\nbootstrap_servers = \"{}\"\n\
                  topics = [\"conformance-feed\"]\n[http]\nbind = \"127.0.0.1:0\"\ncors = true\n\
                  instance = \"{INSTANCE}\"\ndevops_password_hash = '{hash}'\n",
+                secrets::store_key(),
                 broker.listeners.plaintext
             ),
         )?;
@@ -209,9 +213,9 @@ impl Run {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
         let login = match step["auth"].as_str() {
-            None => Some(http::basic("devops", PASSWORD)),
-            Some("wrong-password") => Some(http::basic("devops", "wrong")),
-            Some("wrong-user") => Some(http::basic("somebody", PASSWORD)),
+            None => Some(http::basic("devops", &password())),
+            Some("wrong-password") => Some(http::basic("devops", &secrets::secret("wrong"))),
+            Some("wrong-user") => Some(http::basic("somebody", &password())),
             Some("bearer") => Some("Bearer abc.def.ghi".to_owned()),
             Some(_) => None,
         };
