@@ -74,6 +74,7 @@ fn all_findings_at_once_with_their_places() {
             9:67: note at /targets/1/headerMapping/n: this value is no string: it is dropped; put it in quotes
             9:31: error at /targets/1/headerMapping/h: the value is refused: invalid placeholder at byte 14: there is no function `fn:lowre()`; did you mean `fn:lower()`?; mend the placeholder
             8:74: error at /targets/1/payloadMapping/0: there is no payload mapper `JavaScript`; it needs options: define it in `mappingDefinitions`, as JavaScript
+            8:5: warning at /targets/1/topics: the target has no `topics`: no signal goes there; add some, such as _/_/things/twin/events
             8:18: error at /targets/1/address: the address is refused: nothing follows `#`: name the partition or leave it out; write topic, topic/key or topic#partition
             3:10: error at /uri: the uri is refused: it has no port; write the port after the host: tcp://host:9092
             4:43: error at /specificConfig/bootstrapServers: `kafka:0` is no broker address; write host:port with a port from 1 to 65535"#]],
