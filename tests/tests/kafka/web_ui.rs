@@ -352,7 +352,7 @@ fn prometheus(address: &str, id: &str) -> anyhow::Result<()> {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let name = help.split(' ').next().unwrap_or_default();
             let short = name.strip_prefix("ditto_connectivity_script");
-            let is_known = |name: &str| documented.contains(&format!("`{name}`"));
+            let is_known = |name: &str| documented.contains(&format!("`{name}"));
             ensure!(
                 is_known(name) || short.is_some_and(|it| is_known(&format!("…{it}"))),
                 "{name} is not documented"

@@ -70,6 +70,11 @@ impl Seen {
         };
         registry.list().into_iter().filter_map(seen).collect()
     }
+
+    /// Whether it has run since the process has started.
+    fn has_run(&self) -> bool {
+        !self.targets.is_empty()
+    }
 }
 
 impl Exposition {
@@ -82,7 +87,7 @@ impl Exposition {
             "counter",
             "Signals of a connection by what has become of them, as Ditto names it.",
         );
-        for seen in all {
+        for seen in all.iter().filter(|seen| seen.has_run()) {
             for step in Step::ALL {
                 let totals = seen.targets.iter().map(|(_, counted)| counted.counts.of_step(step));
                 let [good, bad] = totals
@@ -100,8 +105,9 @@ impl Exposition {
             }
         }
         let name = "message_mapping_seconds_count";
-        self.family(name, "counter", "Signals that were mapped. How long it took is not measured.");
-        for seen in all {
+        let help = "Signals that were mapped. How long it took is not measured.";
+        self.family("message_mapping_seconds", "summary", help);
+        for seen in all.iter().filter(|seen| seen.has_run()) {
             let sum = |of: fn(&TargetCounts) -> u64| seen.targets.iter().map(|(_, it)| of(&it.counts)).sum();
             let failed = |counts: &TargetCounts| {
                 counts.failed.iter().filter(|(reason, _)| *reason == "mapping").map(|(_, n)| n).sum()
