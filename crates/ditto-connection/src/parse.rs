@@ -67,7 +67,7 @@ fn no_json(text: &str, error: &serde_json::Error) -> ValidationReport {
         severity: Severity::Error,
         check: Check::Syntax,
         pointer: String::new(),
-        position: Some(Position { line: error.line(), column: error.column() }),
+        position: Some(Position { line: error.line(), column: error.column().max(1) }),
         code: if text.is_empty() { "json.format.invalid" } else { JSON_INVALID },
         reason: format!("this is no json: {error}"),
         remedy: "mend the syntax at this place".to_owned(),

@@ -18,6 +18,10 @@ const FIELD_MISSING: &str = "json.field.missing";
 /// Findings that are told with their position, since each is looked for in the whole text. What refuses nothing is not told
 /// any more behind so many.
 const MAX_LOCATED: usize = 100;
+/// And what is read for that, in bytes.
+const MAX_LOCATED_BYTES: usize = 8 << 20;
+/// How many findings are kept of a definition, whatever it has: a text of 1 MiB may have 350 000 mistakes.
+const MAX_FINDINGS: usize = 1_000;
 
 /// A definition being read.
 pub(super) struct Reader<'d> {
@@ -58,14 +62,22 @@ impl Reader<'_> {
         reason: String,
         remedy: &str,
     ) {
-        if severity == Severity::Note && self.is_told_enough() {
+        if severity == Severity::Note && self.is_told_enough() || self.is_beyond(severity, check) {
             return;
         }
         let pointer = format!("{}{pointer}", self.base);
-        let is_located = !self.is_told_enough();
+        let is_located = !self.is_told_enough()
+            && self.report.findings().len() * self.draft.text.len() < MAX_LOCATED_BYTES;
         let position = is_located.then(|| locate(self.draft.text, &pointer));
-        let remedy = remedy.to_owned();
+        let (remedy, reason) = (remedy.to_owned(), shorten_to(&reason, MAX_REASON));
         self.report.push(Finding { severity, check, pointer, position, code, reason, remedy, excerpt: None });
+    }
+
+    /// Whether so many are known that this one would not be heard of: it is not the first either.
+    fn is_beyond(&self, severity: Severity, check: Check) -> bool {
+        self.report.findings().len() >= MAX_FINDINGS
+            && (severity != Severity::Error
+                || self.report.first_error().is_some_and(|first| first.check <= check))
     }
 
     pub(super) fn is_told_enough(&self) -> bool {
@@ -264,7 +276,11 @@ impl Reader<'_> {
 
     /// Excerpt of the last error.
     pub(super) fn show(&mut self, excerpt: Option<String>) {
-        self.report.show_last(excerpt);
+        // Nobody finds a place in a line that long.
+        let excerpt = excerpt.filter(|it| it.len() <= MAX_EXCERPT);
+        if self.report.findings().len() < MAX_FINDINGS {
+            self.report.show_last(excerpt);
+        }
     }
 }
 
@@ -278,8 +294,15 @@ pub(super) fn did_you_mean(text: &str, candidates: &[&str]) -> String {
 
 /// What somebody wrote, for a message.
 pub(super) fn shorten(text: &str) -> String {
-    const MOST: usize = 100;
-    match text.char_indices().nth(MOST) {
+    shorten_to(text, 100)
+}
+
+/// What is told of a mistake, in characters: definitions have up to 1 MiB, and some of it is repeated.
+const MAX_REASON: usize = 2_000;
+const MAX_EXCERPT: usize = 4_096;
+
+fn shorten_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
