@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::seats::{Seat, Seats};
+use super::seats::{NoSeat, Seat, Seats};
 use super::timed::Timed;
 
 /// What a connection may do.
@@ -52,7 +52,7 @@ where
 {
     let seats = Seats::new(bounds.connections);
     let mut connections = JoinSet::new();
-    loop {
+    'accepting: loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -69,10 +69,20 @@ where
                 continue;
             }
         };
-        let Some(seat) = seats.take() else {
-            debug!(%from, "connection refused: all others work on requests");
-            let _sent = stream.try_write(FULL);
-            continue;
+        let seat = loop {
+            match seats.take(Instant::now()) {
+                Ok(seat) => break seat,
+                // Those behind it wait in the system's queue.
+                Err(NoSeat::Young(pause)) => tokio::select! {
+                    () = stop.cancelled() => break 'accepting,
+                    () = tokio::time::sleep(pause) => {}
+                },
+                Err(NoSeat::Busy) => {
+                    debug!(%from, "connection refused: all others work on requests");
+                    let _sent = stream.try_write(FULL);
+                    continue 'accepting;
+                }
+            }
         };
         connections.spawn(connection(stream, from, seat, bounds, stop.clone(), answer.clone()));
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 /// Places for connections. One that waits for a request is ended when another needs its place, the longest idle first:
-/// idle connections, however many, keep nobody out.
+/// idle connections, however many, keep nobody out. One that has just come is left the time to send its request.
 #[derive(Debug, Clone)]
 pub(super) struct Seats {
     table: Arc<Mutex<Table>>,
@@ -23,7 +24,7 @@ struct Table {
 #[derive(Debug)]
 struct Place {
     /// `None` while it works on requests.
-    idle_since: Option<u64>,
+    idle_since: Option<(u64, Instant)>,
     working: usize,
     cleared: CancellationToken,
 }
@@ -43,26 +44,46 @@ pub(super) struct Work {
     id: u64,
 }
 
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoSeat {
+    /// All work on requests.
+    Busy,
+    /// The longest idle one has just come: its request may be on its way. It can be ended after this time.
+    Young(Duration),
+}
+
+/// So long nobody is ended for others, however many come: a request that was sent at once is read.
+const RESPITE: Duration = Duration::from_millis(100);
+
 impl Seats {
     pub(super) fn new(places: usize) -> Self {
         Self { table: Arc::default(), places }
     }
 
     /// A place, if there is one, or an idle connection has one.
-    pub(super) fn take(&self) -> Option<Seat> {
+    pub(super) fn take(&self, now: Instant) -> Result<Seat, NoSeat> {
         let mut table = self.lock();
-        if table.taken.len() >= self.places && !table.clear_one() {
-            return None;
+        if table.taken.len() >= self.places {
+            let (longest, since) = table.longest_idle().ok_or(NoSeat::Busy)?;
+            let idle_for = now.saturating_duration_since(since);
+            if idle_for < RESPITE {
+                return Err(NoSeat::Young(RESPITE - idle_for));
+            }
+            table.clear(longest);
         }
         let (id, cleared) = (table.tick(), CancellationToken::new());
-        table.taken.insert(id, Place { idle_since: Some(id), working: 0, cleared: cleared.clone() });
+        table.taken.insert(id, Place { idle_since: Some((id, now)), working: 0, cleared: cleared.clone() });
         drop(table);
-        Some(Seat { seats: self.clone(), id, cleared })
+        Ok(Seat { seats: self.clone(), id, cleared })
     }
 
     /// Ends the longest idle connection, if one is.
     pub(super) fn clear_one(&self) {
-        self.lock().clear_one();
+        let mut table = self.lock();
+        if let Some((longest, _)) = table.longest_idle() {
+            table.clear(longest);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
@@ -76,13 +97,15 @@ impl Table {
         self.time
     }
 
-    fn clear_one(&mut self) -> bool {
+    fn longest_idle(&self) -> Option<(u64, Instant)> {
         let idle = self.taken.iter().filter_map(|(id, place)| Some((place.idle_since?, *id)));
-        let Some((_, longest)) = idle.min() else { return false };
-        if let Some(place) = self.taken.remove(&longest) {
+        idle.min_by_key(|((time, _), _)| *time).map(|((_, since), id)| (id, since))
+    }
+
+    fn clear(&mut self, id: u64) {
+        if let Some(place) = self.taken.remove(&id) {
             place.cleared.cancel();
         }
-        true
     }
 }
 
@@ -116,7 +139,7 @@ impl Drop for Work {
         if let Some(place) = table.taken.get_mut(&self.id) {
             place.working = place.working.saturating_sub(1);
             if place.working == 0 {
-                place.idle_since = Some(now);
+                place.idle_since = Some((now, Instant::now()));
             }
         }
     }
@@ -126,12 +149,18 @@ impl Drop for Work {
 mod tests {
     use super::*;
 
+    /// Whoever is there now has been idle for long enough.
+    fn later() -> Instant {
+        Instant::now() + RESPITE * 2
+    }
+
     #[test]
     fn the_longest_idle_makes_room() {
         let seats = Seats::new(2);
-        let (first, second) = (seats.take().unwrap(), seats.take().unwrap());
+        let now = Instant::now();
+        let (first, second) = (seats.take(now).unwrap(), seats.take(now).unwrap());
         drop(first.work());
-        let third = seats.take().unwrap();
+        let third = seats.take(later()).unwrap();
         assert!(second.cleared().is_cancelled());
         assert!(!first.cleared().is_cancelled());
         drop(second);
@@ -141,12 +170,24 @@ mod tests {
     #[test]
     fn whoever_works_stays() {
         let seats = Seats::new(1);
-        let first = seats.take().unwrap();
+        let first = seats.take(Instant::now()).unwrap();
         let work = first.work();
-        assert!(seats.take().is_none());
+        assert_eq!(seats.take(later()).unwrap_err(), NoSeat::Busy);
         assert!(!first.cleared().is_cancelled());
         drop(work);
-        assert!(seats.take().is_some());
+        assert!(seats.take(later()).is_ok());
+        assert!(first.cleared().is_cancelled());
+    }
+
+    #[test]
+    fn whoever_has_just_come_is_not_ended_by_a_crowd() {
+        let seats = Seats::new(1);
+        let now = Instant::now();
+        let first = seats.take(now).unwrap();
+        assert_eq!(seats.take(now).unwrap_err(), NoSeat::Young(RESPITE));
+        assert_eq!(seats.take(now + RESPITE / 4).unwrap_err(), NoSeat::Young(RESPITE * 3 / 4));
+        assert!(!first.cleared().is_cancelled());
+        assert!(seats.take(now + RESPITE).is_ok());
         assert!(first.cleared().is_cancelled());
     }
 
@@ -154,7 +195,7 @@ mod tests {
     fn who_has_left_has_no_place() {
         let seats = Seats::new(1);
         for _ in 0..3 {
-            let seat = seats.take().unwrap();
+            let seat = seats.take(Instant::now()).unwrap();
             assert!(!seat.cleared().is_cancelled());
         }
     }
