@@ -4,6 +4,7 @@ mod accept;
 mod asked;
 mod audit;
 mod connections;
+mod described;
 mod devops;
 mod explain;
 mod failures;

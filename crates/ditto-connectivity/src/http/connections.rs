@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use ditto_connection::Draft;
 use ditto_json::FieldSelector;
@@ -13,6 +13,7 @@ use ditto_protocol::{ConnectionId, ErrorCode};
 use serde_json::Value;
 
 use super::asked::{Asked, Id};
+use super::described::{Conditions, OfConnection, Selected, Timeout};
 use super::parameters::{self, JSON, TEXT, etag};
 use super::problem::Problem;
 use super::shown::{self, Kept};
@@ -28,14 +29,13 @@ const DRY_RUN_TIMEOUT: Duration = Duration::from_secs(15);
 #[utoipa::path(
     get, path = "/api/2/connections", tag = "connections", security(("devops" = [])),
     params(
-        ("ids-only" = Option<bool>, Query, description = "Only their ids."),
+        ("ids-only" = Option<String>, Query, description = "Only their ids, if it is `true`."),
         ("fields" = Option<String>, Query, description = "Only these fields of each, such as `id,name`; `id` must be among them."),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`.")
+        Timeout
     ),
     responses(
-        (status = 200, description = "The connections, or their ids.", content_type = "application/json", body = Vec<Value>),
-        (status = 400, description = "A parameter is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String)
+        (status = 200, description = "The connections, or their ids.", content_type = "application/json", body = ref("#/components/schemas/Connections")),
+        (status = 400, description = "A parameter is wrong.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn list(State(api): State<Api>, asked: Asked) -> Response {
@@ -67,14 +67,25 @@ fn listed(api: &Api, asked: &Asked) -> Result<Response, Problem> {
 /// A dry run connects, logs in and looks for the topics, and keeps nothing.
 #[utoipa::path(
     post, path = "/api/2/connections", tag = "connections", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "A connection without id."),
-    params(("dry-run" = Option<bool>, Query, description = "Only try it.")),
+    request_body(
+        content = ref("#/components/schemas/Definition"), content_type = "application/json", description = "A connection without id.",
+        example = json!({
+            "name": "press line 4", "connectionType": "kafka", "connectionStatus": "closed",
+            "uri": "tcp://localhost:9092", "specificConfig": { "bootstrapServers": "localhost:9092" },
+            "targets": [{
+                "address": "devices/{{ thing:id }}", "topics": ["_/_/things/twin/events"],
+                "authorizationContext": ["integration:press"],
+            }],
+        })
+    ),
+    params(("dry-run" = Option<String>, Query, description = "Only try it, if it is `true`."), Timeout),
     responses(
         (status = 200, description = "The dry run has succeeded."),
-        (status = 201, description = "The connection.", content_type = "application/json", body = Value),
-        (status = 400, description = "The definition is wrong; `findings` says all that is.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 504, description = "The dry run has failed.", content_type = "application/json", body = Value)
+        (status = 201, description = "The connection.", content_type = "application/json", body = ref("#/components/schemas/Connection")),
+        (status = 400, description = "The definition is wrong; `findings` says all that is.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "Two targets issue the same label, or there is something of that id already.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 422, description = "A label that sources ask for is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 504, description = "The dry run has failed.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn create(State(api): State<Api>, asked: Asked, body: Bytes) -> Response {
@@ -114,10 +125,23 @@ fn new_id(suffix: &str) -> Result<ConnectionId, Problem> {
 }
 
 fn answer_created(asked: &Asked, record: &Record) -> Response {
-    let host = asked.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let location = format!("http://{host}/api/2/connections/{}", record.connection.id());
+    let location = format!("{}/api/2/connections/{}", origin(&asked.headers), record.connection.id());
     let response = reply::json(StatusCode::CREATED, &record.connection.to_json());
     with_revision(reply::with(response, "location", &location), record)
+}
+
+/// Where the client has sent its request to, by what a proxy says that stands in front. Who lies about it gets a wrong
+/// `Location` for itself.
+fn origin(headers: &HeaderMap) -> String {
+    let said = |name: &str| headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim);
+    let is_host = |host: &&str| host.parse::<Authority>().is_ok_and(|it| !it.as_str().contains('@'));
+    let host = said("x-forwarded-host").or_else(|| said("host")).filter(is_host).unwrap_or_default();
+    let is_tls = said("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    match host {
+        // A path alone is a `Location`, too.
+        "" => String::new(),
+        host => format!("{}://{host}", if is_tls { "https" } else { "http" }),
+    }
 }
 
 fn with_revision(response: Response, record: &Record) -> Response {
@@ -127,19 +151,12 @@ fn with_revision(response: Response, record: &Record) -> Response {
 /// One connection. Secrets are masked; what is answered can be changed and put back.
 #[utoipa::path(
     get, path = "/api/2/connections/{id}", tag = "connections", security(("devops" = [])),
-    params(
-        ("id" = String, Path, description = "Its id."),
-        ("fields" = Option<String>, Query, description = "Only these fields; `_revision`, `_created`, `_modified` and `__lifecycle` are there only if named."),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`."),
-        ("If-None-Match" = Option<String>, Header, description = "An ETag that is known already.")
-    ),
+    params(OfConnection, Selected, Timeout, Conditions),
     responses(
-        (status = 200, description = "The connection.", content_type = "application/json", body = Value),
+        (status = 200, description = "The connection.", content_type = "application/json", body = ref("#/components/schemas/Connection")),
         (status = 304, description = "As it is known."),
-        (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 412, description = "It is another one.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 412, description = "It is another one.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn get(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -191,20 +208,28 @@ fn check_history(asked: &Asked, record: &Record) -> Result<(), Problem> {
 /// Replaces a connection, or adds one of this id.
 #[utoipa::path(
     put, path = "/api/2/connections/{id}", tag = "connections", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "A connection, with this id or none. A masked secret stays as it is."),
-    params(
-        ("id" = String, Path, description = "Its id."),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`."),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must have.")
+    request_body(
+        content = ref("#/components/schemas/Definition"), content_type = "application/json",
+        description = "A connection, with this id or none. A masked secret stays as it is.",
+        example = json!({
+            "name": "press line 4", "connectionType": "kafka", "connectionStatus": "closed",
+            "uri": "tcp://localhost:9092", "specificConfig": { "bootstrapServers": "localhost:9092" },
+            "targets": [{
+                "address": "devices/{{ thing:id }}", "topics": ["_/_/things/twin/events"],
+                "authorizationContext": ["integration:press"],
+            }],
+        })
     ),
+    params(OfConnection, Timeout, Conditions),
     responses(
-        (status = 201, description = "There was none; the connection.", content_type = "application/json", body = Value),
+        (status = 201, description = "There was none; the connection.", content_type = "application/json", body = ref("#/components/schemas/Connection")),
         (status = 202, description = "It is changed; the request wants no answer (`response-required=false`)."),
         (status = 204, description = "It is changed."),
-        (status = 400, description = "The definition is wrong; `findings` says all that is.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 412, description = "It is another one.", content_type = "application/json", body = Value),
-        (status = 504, description = "It is changed, and does not connect.", content_type = "application/json", body = Value)
+        (status = 400, description = "The definition is wrong; `findings` says all that is.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "Two targets issue the same label, or there is something of that id already.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 422, description = "A label that sources ask for is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 412, description = "It is another one.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 504, description = "It is changed, and does not connect.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn put(State(api): State<Api>, Id(id): Id, asked: Asked, body: Bytes) -> Response {
@@ -228,16 +253,11 @@ async fn replaced(api: &Api, asked: &Asked, id: &ConnectionId, body: &[u8]) -> R
 /// Removes a connection.
 #[utoipa::path(
     delete, path = "/api/2/connections/{id}", tag = "connections", security(("devops" = [])),
-    params(
-        ("id" = String, Path, description = "Its id."),
-        ("If-Match" = Option<String>, Header, description = "The ETag that it must have.")
-    ),
+    params(OfConnection, Timeout, Conditions),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 412, description = "It is another one.", content_type = "application/json", body = Value)
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 412, description = "It is another one.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn delete(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -253,20 +273,17 @@ pub(super) async fn delete(State(api): State<Api>, Id(id): Id, asked: Asked) -> 
 #[utoipa::path(
     post, path = "/api/2/connections/{id}/command", tag = "connections", security(("devops" = [])),
     request_body(
-        content = String, content_type = "text/plain",
-        description = "`connectivity.commands:` and one of `openConnection`, `closeConnection`, `resetConnectionMetrics`, `enableConnectionLogs`, `resetConnectionLogs`."
+        content = ref("#/components/schemas/Command"), content_type = "text/plain",
+        description = "`connectivity.commands:` and one of `openConnection`, `closeConnection`, `resetConnectionMetrics`, `enableConnectionLogs`, `resetConnectionLogs`.",
+        example = json!("connectivity.commands:closeConnection")
     ),
-    params(
-        ("id" = String, Path, description = "Its id."),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`.")
-    ),
+    params(OfConnection, Timeout),
     responses(
         (status = 200, description = "It is done."),
-        (status = 400, description = "The command is none.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value),
-        (status = 504, description = "It is to be open, and does not connect yet.", content_type = "application/json", body = Value)
+        (status = 400, description = "The command is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 504, description = "It is to be open, and does not connect yet.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn command(State(api): State<Api>, Id(id): Id, asked: Asked, body: Bytes) -> Response {
@@ -276,8 +293,11 @@ pub(super) async fn command(State(api): State<Api>, Id(id): Id, asked: Asked, bo
             Err(problem) => return asked.answer(Err(problem)),
         };
     let Some((name, command)) = text.strip_prefix(COMMANDS).and_then(named) else {
-        let shown: String = text.chars().take(100).flat_map(char::escape_default).collect();
-        let message = format!("The command `{shown}` is not supported.");
+        // Somebody may have sent a definition, with its secrets: only what begins as a command is repeated.
+        let shown =
+            text.strip_prefix(COMMANDS).map(|name| name.chars().take(100).flat_map(char::escape_default));
+        let shown = shown.map(|name| format!(" `{COMMANDS}{}`", name.collect::<String>()));
+        let message = format!("The command{} is not supported.", shown.unwrap_or_default());
         let known = NAMED.map(|(name, _)| name).join(", ");
         let description = format!("Send exactly `{COMMANDS}` and one of {known}.");
         return asked.answer(Err(Problem::new(ErrorCode::CONNECTION_COMMAND_INVALID, message, description)));
@@ -305,12 +325,10 @@ pub(super) fn named(name: &str) -> Option<(&'static str, ConnectionCommand)> {
 /// How a connection stands, with its clients, sources and targets.
 #[utoipa::path(
     get, path = "/api/2/connections/{id}/status", tag = "connections", security(("devops" = [])),
-    params(("id" = String, Path, description = "Its id.")),
+    params(OfConnection, Timeout),
     responses(
-        (status = 200, description = "How it stands.", content_type = "application/json", body = Value),
-        (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value)
+        (status = 200, description = "How it stands.", content_type = "application/json", body = ref("#/components/schemas/Status")),
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn status(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -321,13 +339,11 @@ pub(super) async fn status(State(api): State<Api>, Id(id): Id, asked: Asked) -> 
 /// What has become of the signals of a connection, in windows of time.
 #[utoipa::path(
     get, path = "/api/2/connections/{id}/metrics", tag = "connections", security(("devops" = [])),
-    params(("id" = String, Path, description = "Its id.")),
+    params(OfConnection, Timeout),
     responses(
-        (status = 200, description = "The counts, or nulls of a connection that does not run.", content_type = "application/json", body = Value),
-        (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
+        (status = 200, description = "The counts, or nulls of a connection that does not run.", content_type = "application/json", body = ref("#/components/schemas/Metrics")),
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -338,13 +354,11 @@ pub(super) async fn metrics(State(api): State<Api>, Id(id): Id, asked: Asked) ->
 /// What has happened to the signals of a connection.
 #[utoipa::path(
     get, path = "/api/2/connections/{id}/logs", tag = "connections", security(("devops" = [])),
-    params(("id" = String, Path, description = "Its id.")),
+    params(OfConnection, Timeout),
     responses(
-        (status = 200, description = "The entries; the newest of each kind.", content_type = "application/json", body = Value),
-        (status = 400, description = "The request is wrong.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is none.", content_type = "application/json", body = Value),
-        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
+        (status = 200, description = "The entries; the newest of each kind.", content_type = "application/json", body = ref("#/components/schemas/Logs")),
+        (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn logs(State(api): State<Api>, Id(id): Id, asked: Asked) -> Response {
@@ -388,4 +402,33 @@ impl Fields {
 fn fields(asked: &Asked) -> Result<Option<Fields>, Problem> {
     let texts: Vec<&str> = asked.query.all("fields").collect();
     if texts.is_empty() { Ok(None) } else { Fields::read(&texts) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(headers: &[(&str, &str)], expected: &str) {
+        let pair =
+            |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        assert_eq!(origin(&headers.iter().map(pair).collect()), expected, "{headers:?}");
+    }
+
+    #[test]
+    fn a_proxy_says_where_the_client_is() {
+        check(&[("host", "h:1")], "http://h:1");
+        check(&[("host", "h:1"), ("x-forwarded-proto", "HTTPS")], "https://h:1");
+        check(
+            &[("host", "h:1"), ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "out, in")],
+            "https://out",
+        );
+        check(&[("host", "h:1"), ("x-forwarded-proto", "javascript")], "http://h:1");
+        for host in ["a b", "u@h", "h/p", ""] {
+            check(&[("host", host)], "");
+        }
+        check(&[], "");
+    }
 }

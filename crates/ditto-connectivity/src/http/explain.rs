@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::asked::{Asked, Id};
+use super::described::{OfConnection, Timeout};
 use super::parameters::{self, JSON};
 use super::problem::Problem;
 use super::{Api, reply};
@@ -30,14 +31,16 @@ use crate::mappers::run_options;
 /// The signal is a Ditto Protocol message, or a record of an NDJSON feed. Its internal headers are taken as they are.
 #[utoipa::path(
     post, path = "/api/2/connections/{id}/explain", tag = "connections", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "A signal."),
-    params(("id" = String, Path, description = "Its id.")),
+    request_body(content = ref("#/components/schemas/Signal"), content_type = "application/json", example = json!({
+        "topic": "org.acme/press-4/things/twin/events/modified", "headers": { "ditto-read-subjects": ["integration:press"] },
+        "path": "/attributes/rpm", "value": 900, "revision": 7,
+    })),
+    params(OfConnection, Timeout),
     responses(
-        (status = 200, description = "What each target makes of it.", content_type = "application/json", body = Value),
-        (status = 400, description = "It is no signal.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 404, description = "There is no such connection.", content_type = "application/json", body = Value),
-        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = Value)
+        (status = 200, description = "What each target makes of it.", content_type = "application/json", body = ref("#/components/schemas/Explanation")),
+        (status = 400, description = "It is no signal.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 404, description = "There is no such connection.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 409, description = "It is kept and cannot be read.", content_type = "application/json", body = ref("#/components/schemas/Problem"))
     )
 )]
 pub(super) async fn explain(State(api): State<Api>, Id(id): Id, asked: Asked, body: Bytes) -> Response {

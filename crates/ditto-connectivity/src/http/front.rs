@@ -1,6 +1,8 @@
 //! What happens to every request before it is routed, and to every answer.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION,
-    CONTENT_LENGTH, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LENGTH, HOST, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use ditto_protocol::ErrorCode;
 use hyper::body::{Body as _, Incoming};
@@ -100,7 +102,7 @@ impl Front {
         correlation_id: &Arc<str>,
         request: Request,
     ) -> Result<Request, Response> {
-        if let Some(refused) = too_large(&request) {
+        if let Some(refused) = ambiguous(&request).or_else(|| too_large(&request)) {
             return Err(refused);
         }
         if self.cors && request.method() == Method::OPTIONS {
@@ -153,13 +155,30 @@ impl Front {
             return Err(too_large());
         }
         let (head, body) = request.into_parts();
-        let read = tokio::time::timeout(self.body_time, axum::body::to_bytes(body, MAX_BODY)).await;
-        let Ok(read) = read else {
+        let Ok(read) = tokio::time::timeout(self.body_time, whole(body)).await else {
             let message = "The body of the request did not come in time.";
             return Err(Problem::new(ErrorCode::COMMAND_TIMEOUT, message, "Send it at once.").into_response());
         };
-        read.map(|bytes| Request::from_parts(head, Body::from(bytes))).map_err(|_| too_large())
+        match read {
+            Ok(Some(bytes)) => Ok(Request::from_parts(head, Body::from(bytes))),
+            Ok(None) => Err(too_large()),
+            Err(_) => Err(reply::text(StatusCode::BAD_REQUEST, "The body of the request is broken.")),
+        }
     }
+}
+
+/// A body to its end, or none if that is too far.
+async fn whole(mut body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        // What is no data is a trailer.
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BODY {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
 }
 
 fn audience(method: &Method, path: &str) -> Audience {
@@ -173,6 +192,17 @@ fn audience(method: &Method, path: &str) -> Audience {
         ["api", _, "connections", ..] => Audience::Role(Role::Devops),
         _ => Audience::Anybody,
     }
+}
+
+/// Whoever stands in front may have another host in mind (RFC 9112, 3.2). Two ends of a body are hyper's business.
+fn ambiguous(request: &Request) -> Option<Response> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts == 1 || hosts == 0 && request.version() < Version::HTTP_11 {
+        return None;
+    }
+    let mut response = reply::text(StatusCode::BAD_REQUEST, "A request has one header Host.");
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Some(response)
 }
 
 fn too_large(request: &Request) -> Option<Response> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ditto_connection::{Check, Draft, ValidationReport};
@@ -15,7 +15,8 @@ use serde_json::{Map, Value, json};
 
 use super::asked::Asked;
 use super::connections::{self, COMMANDS, Fields};
-use super::devops::SERVICE;
+use super::described::{OfInstance, Timeout};
+use super::devops::{Named, SERVICE};
 use super::parameters;
 use super::problem::Problem;
 use super::{Api, audit, reply};
@@ -56,74 +57,23 @@ enum Outcome {
     Undelivered(Problem),
 }
 
-/// Carries out a DevOps command, whoever has it.
-#[utoipa::path(
-    post, path = "/devops/piggyback", tag = "devops", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "`targetActorSelection`, `headers` and `piggybackCommand`."),
-    params(("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`.")),
-    responses(
-        (status = 200, description = "The answer, also of a command that is refused: look at its `status`.", content_type = "application/json", body = Value),
-        (status = 202, description = "The command wants no answer."),
-        (status = 400, description = "It is no command.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String)
-    )
-)]
-pub(super) async fn of_all(State(api): State<Api>, asked: Asked, body: Bytes) -> Response {
-    carried_out(&api, &asked, &body).await
-}
-
-/// Carries out a DevOps command of this service.
-#[utoipa::path(
-    post, path = "/devops/piggyback/{service}", tag = "devops", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "`targetActorSelection`, `headers` and `piggybackCommand`."),
-    params(
-        ("service" = String, Path, description = "`connectivity`"),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`.")
-    ),
-    responses(
-        (status = 200, description = "The answer, also of a command that is refused: look at its `status`.", content_type = "application/json", body = Value),
-        (status = 202, description = "The command wants no answer."),
-        (status = 400, description = "It is no command.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 408, description = "There is no such service.", content_type = "application/json", body = Value)
-    )
-)]
-pub(super) async fn of_service(
-    State(api): State<Api>,
-    Path(service): Path<String>,
-    asked: Asked,
-    body: Bytes,
-) -> Response {
-    if service != SERVICE {
-        return asked.answer(Ok(nobody()));
-    }
-    carried_out(&api, &asked, &body).await
-}
-
-/// Carries out a DevOps command of this instance.
+/// Carries out a DevOps command.
 #[utoipa::path(
     post, path = "/devops/piggyback/{service}/{instance}", tag = "devops", security(("devops" = [])),
-    request_body(content = Value, content_type = "application/json", description = "`targetActorSelection`, `headers` and `piggybackCommand`."),
-    params(
-        ("service" = String, Path, description = "`connectivity`"),
-        ("instance" = String, Path, description = "Name of this instance."),
-        ("timeout" = Option<String>, Query, description = "How long the answer may take, such as `5s`.")
-    ),
+    request_body(content = ref("#/components/schemas/Envelope"), content_type = "application/json", example = json!({
+        "targetActorSelection": "/user/connectivityRoot/connectionIdsRetrieval/singleton", "headers": { "aggregate": false },
+        "piggybackCommand": { "type": "connectivity.commands:retrieveAllConnectionIds" },
+    })),
+    params(OfInstance, Timeout),
     responses(
-        (status = 200, description = "The answer, also of a command that is refused: look at its `status`.", content_type = "application/json", body = Value),
+        (status = 200, description = "The answer, also of a command that is refused: look at its `status`.", content_type = "application/json", body = ref("#/components/schemas/Answer")),
         (status = 202, description = "The command wants no answer."),
-        (status = 400, description = "It is no command.", content_type = "application/json", body = Value),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String),
-        (status = 408, description = "There is no such instance.", content_type = "application/json", body = Value)
+        (status = 400, description = "It is no command.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
+        (status = 408, description = "Nobody is called so: null.", content_type = "application/json", body = ref("#/components/schemas/Nothing"))
     )
 )]
-pub(super) async fn of_instance(
-    State(api): State<Api>,
-    Path((service, instance)): Path<(String, String)>,
-    asked: Asked,
-    body: Bytes,
-) -> Response {
-    if service != SERVICE || instance != *api.instance {
+pub(super) async fn piggyback(State(api): State<Api>, named: Named, asked: Asked, body: Bytes) -> Response {
+    if api.is_other(&named) {
         return asked.answer(Ok(nobody()));
     }
     carried_out(&api, &asked, &body).await

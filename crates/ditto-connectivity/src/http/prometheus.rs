@@ -25,10 +25,9 @@ const TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Counters and gauges, as text for Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "health", security(("devops" = [])),
+    get, path = "/metrics", tag = "health", operation_id = "prometheus", security(("devops" = [])),
     responses(
-        (status = 200, description = "The metrics.", content_type = "text/plain", body = String),
-        (status = 401, description = "Not logged in.", content_type = "text/plain", body = String)
+        (status = 200, description = "The metrics.", content_type = "text/plain", body = String)
     )
 )]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {

@@ -10,9 +10,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::described::in_each_form;
 use super::page::Logins;
 use super::problem::Problem;
-use super::{Api, connections, devops, explain, health, page, piggyback, prometheus, reply};
+use super::{Api, connections, described, devops, explain, health, page, piggyback, prometheus, reply};
 
 /// What the description says beside the routes.
 #[derive(OpenApi)]
@@ -37,20 +38,15 @@ pub(super) fn all(api: Api) -> Router {
         .routes(routes!(connections::metrics))
         .routes(routes!(connections::logs))
         .routes(routes!(explain::explain))
-        .routes(routes!(piggyback::of_all))
-        .routes(routes!(piggyback::of_service))
-        .routes(routes!(piggyback::of_instance))
+        .routes(in_each_form(routes!(piggyback::piggyback)))
+        .routes(routes!(health::alive))
         .routes(routes!(health::health))
         .routes(routes!(health::status_health))
         .routes(routes!(prometheus::metrics))
-        .routes(routes!(devops::logging_of_all, devops::change_logging_of_all))
-        .routes(routes!(devops::logging, devops::change_logging))
-        .routes(routes!(devops::logging_of_instance, devops::change_logging_of_instance))
-        .routes(routes!(devops::config_of_all))
-        .routes(routes!(devops::config))
-        .routes(routes!(devops::config_of_instance));
+        .routes(in_each_form(routes!(devops::logging, devops::change_logging)))
+        .routes(in_each_form(routes!(devops::config)));
     let (router, description) = described.with_state(api).split_for_parts();
-    let description: Arc<str> = description.to_json().unwrap_or_default().into();
+    let description: Arc<str> = described::written(&description).into();
     router.merge(page::routes(description)).fallback(nothing)
 }
 

@@ -103,8 +103,14 @@ async fn levels_of_logs_and_the_configuration() {
         "{answer}"
     );
     assert_eq!(served.devops("GET /devops/config?path=a.b", "", "").await.0, 404);
-    assert_eq!(served.devops("GET /devops/logging/things", "", "").await.0, 503);
-    for (body, code) in [("{\"level\":\"loud\"}", 400), ("{}", 400), ("[", 400), ("{\"logger\":1}", 400)] {
+    assert_eq!(served.devops("GET /devops/logging/things", "", "").await.0, 408);
+    for (body, code) in [
+        ("{\"level\":\"loud\"}", 400),
+        ("{\"level\":\"info\",\"logger\":{}}", 400),
+        ("{}", 400),
+        ("[", 400),
+        ("{\"logger\":1}", 400),
+    ] {
         assert_eq!(served.devops("PUT /devops/logging", "", body).await.0, code, "{body}");
     }
 }
@@ -161,6 +167,28 @@ async fn the_description_and_its_page_come_from_here() {
     }
     let answer = served.ask("GET /apidoc", "", "").await;
     assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
+}
+
+#[tokio::test]
+async fn operations_of_the_description_have_names_of_their_own_and_name_what_is_there() {
+    let served = Served::start(|_| {}).await;
+    let answer = served.ask("GET /apidoc/openapi.json", "", "").await;
+    let (_, text) = answer.split_once("\r\n\r\n").unwrap();
+    let described: serde_json::Value = serde_json::from_str(text).unwrap();
+    let of_paths = described["paths"].as_object().unwrap().values();
+    let operations: Vec<_> = of_paths.flat_map(|it| it.as_object().unwrap().values()).collect();
+    let mut names: Vec<_> = operations.iter().filter_map(|it| it["operationId"].as_str()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert!(count == names.len() && count > 10, "{names:?}");
+    for link in text.split("{\"operationId\":\"").skip(1) {
+        assert!(names.contains(&link.split('"').next().unwrap()), "{link:.40}");
+    }
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(described["components"]["schemas"].get(name).is_some(), "{name}");
+    }
 }
 
 const SHORT: Times = Times { head: Duration::from_millis(100), body: Duration::from_millis(100), ..TIMES };
