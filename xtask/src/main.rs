@@ -36,7 +36,10 @@ enum Xtask {
     Bench(programs::BenchArgs),
     /// Make things go wrong while the service works, against a real Kafka broker of its own, and count what was lost
     #[command(disable_help_flag = true)]
-    Campaign(programs::CampaignArgs),
+    Campaign(programs::ProgramArgs),
+    /// Let schemathesis look for requests to the management API whose answers are not as it is described; needs schemathesis
+    #[command(disable_help_flag = true)]
+    Schemathesis(programs::ProgramArgs),
     /// Start, stop or look at a real one-node Kafka broker
     #[command(subcommand)]
     Broker(broker::Command),
@@ -56,6 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Bench(args) => programs::bench(&args),
         Xtask::Campaign(args) => programs::campaign(&args),
+        Xtask::Schemathesis(args) => programs::schemathesis(&args),
         Xtask::Broker(command) => broker::run(command),
         Xtask::Dist(args) => dist::run(&args),
         Xtask::Release(command) => release::run(&command),

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`, `campaign` and `conformance`: programs of the test kit, with a broker of their own where they need one.
+//! `cargo xtask bench`, `campaign`, `conformance` and `schemathesis`: programs of the test kit, with a broker of their own where
+//! they need one.
 
 use std::process::ExitCode;
 
@@ -39,7 +40,7 @@ enum Bench {
 
 /// All but the broker is the program's.
 #[derive(Debug, clap::Args)]
-pub(crate) struct CampaignArgs {
+pub(crate) struct ProgramArgs {
     /// For the program, `--help` among them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
@@ -61,8 +62,12 @@ pub(crate) fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     with_broker("bench", &flags)
 }
 
-pub(crate) fn campaign(args: &CampaignArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn campaign(args: &ProgramArgs) -> anyhow::Result<ExitCode> {
     with_broker("campaign", &args.args)
+}
+
+pub(crate) fn schemathesis(args: &ProgramArgs) -> anyhow::Result<ExitCode> {
+    with_broker("schemathesis", &args.args)
 }
 
 /// Runs a program of the test kit with a broker of its own. The exit code is the program's.
