@@ -1,11 +1,10 @@
 //! The service: built, running, stopped.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ditto_connection::{Connection, ConnectionStatus};
-use ditto_kafka::{ClientError, ClusterSettings};
+use ditto_kafka::ClusterSettings;
 use ditto_outbound::InternalHeaders;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -13,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, FeedConfig, StoreConfig};
-use crate::directory::DirectoryError;
+use crate::error::AppError;
 use crate::observed::Observed;
 use crate::plane::{Clusters, DataPlane, Started};
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::stamp;
 use crate::status::Status;
-use crate::store::{DirectoryStore, StoreError, Unreadable};
+use crate::store::{DirectoryStore, Unreadable};
 
 /// The service before its first signal: what is to run is known, nothing is connected.
 #[derive(Debug)]
@@ -37,30 +36,6 @@ enum Source {
     Registry(Registry),
     /// The one by which signals are stamped.
     Stamp(Arc<Connection>),
-}
-
-/// Why the service cannot start, or ended.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppError {
-    /// There is nothing to run.
-    #[error("{0}")]
-    NoConnection(String),
-    /// What connections are kept in cannot be used.
-    #[error("connections cannot be read")]
-    Store(#[source] StoreError),
-    /// A file of the feed cannot be used.
-    #[error("`{0}` cannot be used")]
-    File(String, #[source] io::Error),
-    /// A client cannot be made, or failed for good.
-    #[error("kafka client of {0} failed")]
-    Client(String, #[source] ClientError),
-    /// What knows things and policies cannot be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// A lane panicked.
-    #[error("a lane ended unexpectedly; this is a bug: {0}")]
-    Internal(String),
 }
 
 impl App {

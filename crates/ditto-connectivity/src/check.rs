@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::exit;
-use crate::manual::print;
 use crate::mappers::read_definition;
-use crate::run::fail;
+use crate::process::fail;
+use crate::process::print;
 
 /// A definition that was looked at.
 struct Checked {

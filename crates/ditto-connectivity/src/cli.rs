@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::lanes::Destination;
+use crate::destination::Destination;
 
 pub use self::dead_letters::{
     DeadLettersArgs, DeadLettersCommand, LettersArgs, ListLettersArgs, RedriveArgs,

@@ -9,10 +9,10 @@ use ditto_kafka::{
 use ditto_outbound::CompiledConnection;
 use serde_json::{Value, json};
 
+use crate::error::Failure;
 use crate::mappers::run_options;
 use crate::publish::cluster_of;
-use crate::registry::Failure;
-use crate::status::{Word, of_state};
+use crate::standing::{Word, of_state};
 
 /// How long the answer may take that tells whether a connection works.
 pub(crate) const OPENING: Duration = Duration::from_secs(10);

@@ -15,22 +15,8 @@ use crate::config::{Config, FeedConfig};
 use crate::exit;
 use crate::mappers::run_options;
 use crate::offline::{self, CommandError};
+use crate::plane::letters::topic;
 use crate::publish::cluster_of;
-
-/// The id of what takes records of the feed as they were. No connection has it: `@` is in none.
-pub(crate) const ORIGINALS: &str = "@dead-letters";
-
-/// The topic for dead letters of a connection, if it has one.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn topic(connection: &Connection, config: &Config) -> Result<Option<String>, String> {
-    let id = connection.id().as_str();
-    let topic = config.lanes.of(id).dead_letters.as_ref().map(|topic| topic.of(id, Some(&config.feed)));
-    topic
-        .transpose()
-        .map_err(|why| format!("lanes.dead_letters: {why}; or name one in [lanes.connection.\"{id}\"]"))
-}
 
 /// Does it. The exit code.
 pub(crate) fn run(command: DeadLettersCommand) -> u8 {

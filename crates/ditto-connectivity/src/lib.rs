@@ -8,7 +8,9 @@ mod config;
 mod connecting;
 mod dead_letters;
 mod definitions;
+mod destination;
 mod directory;
+mod error;
 mod eval;
 pub mod exit;
 mod feed;
@@ -21,19 +23,24 @@ mod observed;
 mod offline;
 mod outlet;
 mod plane;
+mod process;
 mod program;
 mod publish;
 mod quickstart;
 mod registry;
 mod report;
 mod run;
+#[cfg(test)]
+mod runbook;
 mod stamp;
+mod standing;
 mod status;
 mod store;
 mod telemetry;
+mod totals;
 
 pub use self::{
-    app::{App, AppError, Running},
+    app::{App, Running},
     cli::{
         AddressArgs, CheckArgs, Cli, Command, CompletionsArgs, DeadLettersArgs, DeadLettersCommand, EvalArgs,
         EvalCommand, ExplainArgs, LanesArgs, LanesCommand, LettersArgs, ListArgs, ListLettersArgs, ManArgs,
@@ -46,21 +53,23 @@ pub use self::{
         SourceConfig, StampConfig, StoreConfig, TopicsConfig, Variables,
     },
     definitions::{BrokenFile, Definition, Definitions, Flaw},
+    destination::{Destination, DestinationError},
     directory::{DirectoryCounts, DirectoryError, DirectoryMonitor, LaneDirectory, Memory, SharedDirectory},
-    lanes::{Destination, DestinationError},
+    error::{AppError, Failure},
     mappers::{engines, read_definition, run_options},
     observed::{Observation, Observed},
     program::main,
     publish::KafkaLeaf,
     registry::{
-        ConnectionCommand, ConnectionStanding, Failure, Matches, Precondition, Put, Recovery, Registry,
-        RegistryError,
+        ConnectionCommand, ConnectionStanding, Matches, Precondition, Put, Recovery, Registry, RegistryError,
     },
-    report::{Report, Totals},
-    status::{Standing, Status, Word},
+    report::Report,
+    standing::{Standing, Word},
+    status::Status,
     store::{
         ConnectionStore, DirectoryStore, EmbeddedStore, KeyError, Loaded, MemoryStore, Record, StoreError,
         StoreErrorKind, StoreKey, StoreKeys, Unreadable,
     },
     telemetry::{LogConfig, LogFormat},
+    totals::Totals,
 };

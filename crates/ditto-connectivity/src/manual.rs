@@ -1,6 +1,6 @@
 //! The commands `completions` and `man`: what shells and man know of the command line, made from the command line itself.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -9,7 +9,7 @@ use clap_mangen::Man;
 
 use crate::cli::{Cli, ManArgs};
 use crate::exit;
-use crate::run::fail;
+use crate::process::{fail, print};
 
 /// Prints the completions for a shell. The exit code.
 pub(crate) fn completions(shell: Shell) -> u8 {
@@ -50,14 +50,4 @@ fn write_pages(command: clap::Command, folder: &Path) -> io::Result<()> {
 fn page(command: clap::Command) -> Man {
     // Commands below the main one have no version of their own.
     Man::new(command).source(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
-}
-
-/// To stdout. Whoever closes it early has seen enough.
-pub(crate) fn print(bytes: &[u8]) -> u8 {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Ok(()) => exit::OK,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
-        Err(error) => fail(&format!("stdout: {error}"), exit::UNAVAILABLE),
-    }
 }

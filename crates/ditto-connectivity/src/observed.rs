@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub(crate) use self::counted::Counted;
 use self::metrics::Metrics;
-use crate::status::Word;
+use crate::standing::Word;
 
 /// What is seen of the connections of this process, by id. Cloning shares it.
 #[derive(Debug, Clone, Default)]

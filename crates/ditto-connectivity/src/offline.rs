@@ -8,8 +8,9 @@ use ditto_kafka::{ClientError, GroupError, GroupErrorKind};
 
 use crate::config::{Config, ConfigErrors};
 use crate::directory::DirectoryError;
+use crate::error::{chain, code_of_store};
 use crate::exit;
-use crate::run::{chain, code_of_store, fail};
+use crate::process::fail;
 use crate::store::{Record, StoreError};
 
 /// Why a command did not do what it was asked.

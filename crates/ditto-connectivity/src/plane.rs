@@ -2,6 +2,8 @@
 
 mod announce;
 mod lane;
+pub(crate) mod lanes;
+pub(crate) mod letters;
 mod originals;
 mod served;
 
@@ -25,20 +27,18 @@ pub(crate) use self::lane::LaneTask;
 pub(crate) use self::originals::Originals;
 pub(crate) use self::served::Served;
 use crate::acknowledgements::{KafkaAcknowledgements, NdjsonAcknowledgements};
-use crate::app::AppError;
-use crate::config::{Config, FeedConfig, ProducerConfig, StampConfig};
+use crate::config::{Config, FeedConfig, StampConfig};
 use crate::connecting::{self, NOT_CONSUMED, OPENING};
-use crate::dead_letters;
 use crate::directory::{DirectoryMonitor, LaneDirectory, SharedDirectory};
+use crate::error::AppError;
+use crate::error::Failure;
+use crate::error::chain;
 use crate::feed::{Input, open_input};
 use crate::grace::Grace;
-use crate::lanes;
 use crate::mappers::run_options;
 use crate::observed::Observed;
-use crate::publish::cluster_of;
-use crate::registry::Failure;
-use crate::report::Totals;
-use crate::run::chain;
+use crate::publish::{cluster_of, producer};
+use crate::totals::Totals;
 
 /// Where connections publish to.
 #[derive(Debug, Clone, Default)]
@@ -428,7 +428,7 @@ impl DataPlane {
         let (compiled, refusal) = match self.0.stamps {
             true => (CompiledConnection::stamping(connection), None),
             false => {
-                let (dead_letters, refusal) = match dead_letters::topic(connection, &self.0.config) {
+                let (dead_letters, refusal) = match letters::topic(connection, &self.0.config) {
                     Ok(topic) => (topic, None),
                     Err(why) => (None, Some(Failure { reason: why, is_misconfigured: true })),
                 };
@@ -478,20 +478,6 @@ impl DataPlane {
     fn retire(&self, totals: &Totals) {
         locked(&self.0.retired).add(totals);
     }
-}
-
-/// How records are sent to a cluster.
-pub(crate) fn producer(
-    config: &ProducerConfig,
-    cluster: ClusterSettings,
-    delivery: Delivery,
-) -> ProducerSettings {
-    ProducerSettings::new(cluster, "ditto-connectivity")
-        .with_delivery(delivery)
-        .with_partitioning(config.partitioning)
-        .with_compression(config.compression)
-        .with_linger(config.linger)
-        .with_batch_bytes(config.batch_bytes)
 }
 
 impl Lines {

@@ -4,10 +4,11 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::config::ProducerConfig;
 use bytestring::ByteString;
 use ditto_connection::{Connection, UriScheme};
 use ditto_kafka::{
-    Bounds, ClientCertificate, ClientError, ClusterSettings, ErrorCode, OwnedRecord, ProducerPool,
+    Bounds, ClientCertificate, ClientError, ClusterSettings, Delivery, ErrorCode, OwnedRecord, ProducerPool,
     ProducerSettings, PublishError, Record, Sasl, SaslMechanism, Scope, Security, Tls, Token,
 };
 use ditto_outbound::{
@@ -232,6 +233,20 @@ pub(crate) fn cluster_of(connection: &Connection) -> ClusterSettings {
         bootstrap_servers: connection.bootstrap_servers().to_vec(),
         security: Security { tls, sasl },
     }
+}
+
+/// How records are sent to a cluster.
+pub(crate) fn producer(
+    config: &ProducerConfig,
+    cluster: ClusterSettings,
+    delivery: Delivery,
+) -> ProducerSettings {
+    ProducerSettings::new(cluster, "ditto-connectivity")
+        .with_delivery(delivery)
+        .with_partitioning(config.partitioning)
+        .with_compression(config.compression)
+        .with_linger(config.linger)
+        .with_batch_bytes(config.batch_bytes)
 }
 
 #[cfg(test)]

@@ -18,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::fleet::{Due, Fleet, SampleSignal};
 use self::screen::Screen;
-use crate::app::{App, AppError, Running};
+use crate::app::{App, Running};
 use crate::cli::QuickstartArgs;
 use crate::config::{Config, FeedConfig, KafkaFeedConfig, LanesConfig, ProducerConfig, StoreConfig};
-use crate::run::{chain, code_of, runtime, stop_on_signals};
+use crate::error::AppError;
+use crate::error::{chain, code_of};
+use crate::process::{runtime, stop_on_signals};
 use crate::telemetry::LogConfig;
 use crate::{exit, telemetry};
 

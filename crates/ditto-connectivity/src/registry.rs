@@ -54,7 +54,7 @@ use ditto_protocol::ConnectionId;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-pub use self::error::{Failure, RegistryError};
+pub use self::error::RegistryError;
 pub use self::precondition::{Matches, Precondition};
 pub use self::standing::{ConnectionStanding, Recovery};
 use self::turns::{Turn, Turns};
@@ -62,7 +62,8 @@ use crate::connecting;
 use crate::directory::LaneDirectory;
 use crate::observed::Observation;
 use crate::plane::DataPlane;
-use crate::status::{Standing, Watched};
+use crate::standing::Standing;
+use crate::status::Watched;
 use crate::store::{ConnectionStore, Record, StoreError, Unreadable};
 
 /// The connections, and what changes them.

@@ -1,24 +1,25 @@
 //! The command `run`.
 
-use std::error::Error;
 use std::io;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::app::{App, AppError};
+use crate::app::App;
 use crate::cli::{RunArgs, StampArgs};
 use crate::config::{ApiConfig, Config, FeedConfig, StoreConfig};
 use crate::definitions::Definitions;
+use crate::error::{AppError, chain, code_of};
 use crate::http::{self, Management};
-use crate::manual::print;
+use crate::plane::letters;
+use crate::process::print;
+use crate::process::{fail, runtime, stop_on_signals};
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::status::Status;
-use crate::store::{StoreError, StoreErrorKind, Unreadable};
-use crate::{dead_letters, exit, telemetry};
+use crate::store::Unreadable;
+use crate::{exit, telemetry};
 
 /// Runs the service, or only checks what it would run. The exit code.
 pub(crate) fn run(args: RunArgs) -> u8 {
@@ -66,10 +67,6 @@ fn start(config: Config, build: impl FnOnce(Config) -> Result<App, AppError>) ->
 }
 
 /// A runtime for everything but lanes, which have threads of their own, as librdkafka has.
-pub(crate) fn runtime() -> io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().thread_name("service").build()
-}
-
 async fn serve(app: App, http: Option<&ApiConfig>) -> u8 {
     let stop = CancellationToken::new();
     // What cannot be offered is told before anything runs.
@@ -122,19 +119,6 @@ async fn manage(mut management: Management, registry: Registry, report: Report, 
     management.serve(registry, Some(report), stop).await;
 }
 
-/// Cancels at the first signal, ends the process at the second.
-pub(crate) async fn stop_on_signals(stop: CancellationToken) {
-    if let Err(why) = terminated().await {
-        return warn!(%why, "signals are not watched");
-    }
-    info!("stopping: draining what is in flight; a second signal ends at once");
-    stop.cancel();
-    if terminated().await.is_ok() {
-        error!("ended at once; what was in flight comes again from a replayable feed");
-        std::process::exit(exit::INTERRUPTED.into());
-    }
-}
-
 /// Writes a line of JSON to stderr, whatever the format of the log, each time SIGUSR1 comes.
 #[expect(clippy::print_stderr, reason = "an answer, not a log line")]
 async fn tell_status_on_signals(status: Status, report: Report) {
@@ -168,19 +152,6 @@ async fn reload_on_signals(registry: Option<Registry>) {
     }
 }
 
-async fn terminated() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
-}
-
 #[expect(clippy::print_stdout, reason = "this command's answer")]
 fn check(config: &Config) -> u8 {
     let folder = match &config.store {
@@ -199,7 +170,7 @@ fn check(config: &Config) -> u8 {
     }
     let mut is_wrong = false;
     for connection in definitions.open() {
-        if let Err(why) = dead_letters::topic(connection, config) {
+        if let Err(why) = letters::topic(connection, config) {
             is_wrong = true;
             println!("connection `{}`: {why}", connection.id());
         }
@@ -252,38 +223,4 @@ pub(crate) fn hash_password() -> u8 {
         Ok(hash) => print(format!("{}\n", hash.expose_secret()).as_bytes()),
         Err(error) => fail(&error, exit::INTERNAL),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "why the process ends; logging may not have started")]
-pub(crate) fn fail(why: &dyn std::fmt::Display, code: u8) -> u8 {
-    eprintln!("{why}");
-    code
-}
-
-pub(crate) fn code_of(error: &AppError) -> u8 {
-    match error {
-        AppError::NoConnection(_) | AppError::Directory(_) => exit::CONFIG,
-        AppError::Store(error) => code_of_store(error),
-        AppError::File(..) | AppError::Client(..) => exit::UNAVAILABLE,
-        AppError::Internal(_) => exit::INTERNAL,
-    }
-}
-
-/// A format or a mode that does not do somebody has to correct; another process may end.
-pub(crate) fn code_of_store(error: &StoreError) -> u8 {
-    match error.kind() {
-        StoreErrorKind::Unavailable => exit::UNAVAILABLE,
-        _ => exit::CONFIG,
-    }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -1,66 +1,23 @@
 //! How each connection stands, from facts: delivery reports, answers, errors. Never from "the client was made".
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ditto_kafka::{ClientState, ConnectionState, ConnectionStatus, ConsumerMonitor, Fingerprint};
+use ditto_kafka::{ClientState, ConnectionStatus, ConsumerMonitor, Fingerprint};
 use ditto_outbound::{CompiledConnection, CompiledTarget, DeliverErrorKind, Held};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::directory::DirectoryMonitor;
+use crate::error::Failure;
 use crate::plane::{DataPlane, LaneTask, Originals, Served};
-use crate::registry::Failure;
 use crate::report::Report;
+use crate::standing::{Standing, Word, of_state};
 
 /// The connections that run, and what tells how they stand.
 #[derive(Debug, Clone)]
 pub struct Status(DataPlane);
-
-/// How something stands, in Ditto's word (`ConnectivityStatus`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The word.
-    pub word: Word,
-    /// Since when it has been so.
-    pub since: Option<SystemTime>,
-    /// Why, unless all is well.
-    pub reason: Option<String>,
-}
-
-/// Ditto's words for how something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// It works.
-    Open,
-    /// Nothing has shown yet whether it works.
-    Unknown,
-    /// It does not work for now; nobody need do anything here.
-    Failed,
-    /// It does not work until somebody corrects a setting, here or at the brokers.
-    Misconfigured,
-    /// It is not to work.
-    Closed,
-}
-
-impl Word {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Open, Self::Unknown, Self::Failed, Self::Misconfigured, Self::Closed];
-}
-
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Unknown => "unknown",
-            Self::Failed => "failed",
-            Self::Misconfigured => "misconfigured",
-            Self::Closed => "closed",
-        })
-    }
-}
 
 /// How often it is looked at connections of which nothing is heard.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -320,21 +277,6 @@ impl Watched {
     }
 }
 
-/// A client by what is known of its connection.
-pub(crate) fn of_state(state: &ConnectionState, servers: &[String]) -> Standing {
-    let word = match state.status() {
-        ConnectionStatus::Connected => Word::Open,
-        ConnectionStatus::Failed => Word::Failed,
-        ConnectionStatus::Misconfigured => Word::Misconfigured,
-        _ => Word::Unknown,
-    };
-    let reason = state.last_error().map(|error| {
-        let text = format!("{}: {}", error.code(), error.reason());
-        if servers.is_empty() { text } else { format!("{text} (bootstrap servers: {})", servers.join(", ")) }
-    });
-    Standing { word, since: state.since(), reason }
-}
-
 /// A lane's reader of the feed. What is not nought besides batches is worth a look.
 fn of_feed(feed: &ConsumerMonitor) -> Value {
     let counts = feed.counts();
@@ -425,11 +367,6 @@ fn described(key: &str, name: &str, standing: &Standing) -> Map<String, Value> {
 }
 
 impl Standing {
-    pub(crate) fn failed(failure: &Failure, since: Option<SystemTime>) -> Self {
-        let word = if failure.is_misconfigured { Word::Misconfigured } else { Word::Failed };
-        Self { word, since, reason: Some(failure.reason.clone()) }
-    }
-
     fn describe(&self, said: &mut Map<String, Value>) {
         said.insert("status".to_owned(), self.word.to_string().into());
         if let Some(since) = self.since {

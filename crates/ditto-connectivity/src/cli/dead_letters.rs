@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::OutputFormat;
-use crate::lanes::Destination;
+use crate::destination::Destination;
 
 /// Arguments of `dead-letters`.
 #[derive(Debug, Args)]

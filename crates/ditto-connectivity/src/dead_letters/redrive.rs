@@ -16,9 +16,9 @@ use crate::directory::SharedDirectory;
 use crate::exit;
 use crate::grace::Grace;
 use crate::offline::CommandError;
-use crate::plane::producer;
+use crate::process::{runtime, stop_on_signals};
 use crate::publish::KafkaLeaf;
-use crate::run::{runtime, stop_on_signals};
+use crate::publish::producer;
 use crate::telemetry;
 
 /// Does it. The exit code.

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::connecting::{NOT_CONSUMED, not_consumed, sources_json};
 use crate::directory::{LaneDirectory, SharedDirectory};
 use crate::mappers::{read_definition, run_options};
-use crate::run::runtime;
+use crate::process::runtime;
 
 pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> Result<(), Stop> {
     let connection = connection(&args.connection)?;

@@ -10,7 +10,7 @@ use super::mistake::Mistake;
 use super::shown::plain;
 use crate::cli::{OutputFormat, TriedOn};
 use crate::exit;
-use crate::run::fail;
+use crate::process::fail;
 
 /// Where answers and mistakes go, and how the command ends.
 pub(super) struct Output {

@@ -153,7 +153,7 @@ fn with_revision(response: Response, record: &Record) -> Response {
     get, path = "/api/2/connections/{id}", tag = "connections", security(("devops" = [])),
     params(OfConnection, Selected, Timeout, Conditions),
     responses(
-        (status = 200, description = "The connection.", content_type = "application/json", body = ref("#/components/schemas/Connection")),
+        (status = 200, description = "The connection.", content_type = "application/json", body = ref("#/components/schemas/Kept")),
         (status = 304, description = "As it is known."),
         (status = 404, description = "There is none.", content_type = "application/json", body = ref("#/components/schemas/Problem")),
         (status = 412, description = "It is another one.", content_type = "application/json", body = ref("#/components/schemas/Problem"))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Api, reply};
 use crate::report::Report;
-use crate::status::{Standing, Word, of_state};
+use crate::standing::{Standing, Word, of_state};
 
 /// Whether the process answers. Nothing else is looked at, and no login is needed.
 #[utoipa::path(

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::realm::{Caller, Role};
 use crate::config::JwtConfig;
-use crate::run::chain;
+use crate::error::chain;
 
 /// Takes tokens of one issuer.
 pub(super) struct Tokens {

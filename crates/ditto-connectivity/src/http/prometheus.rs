@@ -15,7 +15,7 @@ use crate::mappers::scripts;
 use crate::observed::{Addresses, Counted, Observation};
 use crate::registry::Registry;
 use crate::report::Report;
-use crate::status::Word;
+use crate::standing::Word;
 use crate::store::Record;
 
 /// The type of every connection here, as the reference labels it.

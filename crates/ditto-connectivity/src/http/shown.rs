@@ -13,7 +13,7 @@ use super::connections::Fields;
 use super::problem::Problem;
 use crate::mappers::{read_definition, scripts};
 use crate::registry::{ConnectionStanding, Precondition, Put, Recovery, RegistryError};
-use crate::status::{Standing, Word};
+use crate::standing::{Standing, Word};
 use crate::store::{Record, Unreadable};
 
 impl Api {

@@ -4,8 +4,8 @@
 use ditto_kafka::{Group, GroupError, GroupMember, GroupPosition, GroupProtocol, Seek};
 use serde_json::json;
 
-use super::Lane;
 use crate::config::KafkaFeedConfig;
+use crate::plane::lanes::Lane;
 
 /// A lane and where it stands.
 pub(super) struct Shown<'s> {

@@ -14,17 +14,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{CLOSING, DataPlane, Originals, Served, locked, tell_of_end, tell_of_start};
-use crate::app::AppError;
+use super::{CLOSING, DataPlane, Originals, Served, lanes, locked, tell_of_end, tell_of_start};
 use crate::config::{FeedConfig, KafkaFeedConfig};
+use crate::error::AppError;
+use crate::error::Failure;
+use crate::error::chain;
 use crate::feed::{KafkaFeed, NdjsonFeed};
 use crate::grace::Grace;
-use crate::lanes;
 use crate::publish::KafkaLeaf;
-use crate::registry::Failure;
-use crate::report::Totals;
-use crate::run::chain;
 use crate::stamp::LinesLeaf;
+use crate::totals::Totals;
 
 /// A position in the feed with the connections that it serves. It is started anew when it fails, later each time.
 pub(crate) struct LaneTask {

@@ -6,10 +6,9 @@ use std::sync::atomic::AtomicBool;
 use ditto_kafka::{ClientError, Delivery, Fingerprint, ProducerPool, ProducerSettings};
 use ditto_outbound::{CompiledConnection, CompiledTarget};
 
-use super::{DataPlane, producer};
+use super::{DataPlane, letters};
 use crate::config::FeedConfig;
-use crate::dead_letters;
-use crate::publish::KafkaLeaf;
+use crate::publish::{KafkaLeaf, producer};
 
 /// What keeps them for one lane.
 pub(crate) struct Originals {
@@ -31,7 +30,7 @@ impl Originals {
         };
         let settings = producer(&config.producer, originals.cluster.clone(), delivery);
         Some(Arc::new(Self {
-            compiled: CompiledConnection::of_originals(dead_letters::ORIGINALS, &originals.topic),
+            compiled: CompiledConnection::of_originals(letters::ORIGINALS, &originals.topic),
             client: settings.fingerprint(),
             settings,
             is_probed: AtomicBool::new(false),

@@ -11,9 +11,9 @@ use ditto_outbound::CompiledConnection;
 use ditto_protocol::TargetTopic;
 
 use super::locked;
-use crate::app::AppError;
+use crate::error::AppError;
+use crate::error::Failure;
 use crate::publish::KafkaLeaf;
-use crate::registry::Failure;
 
 /// A connection that a lane serves, compiled.
 #[derive(Debug)]

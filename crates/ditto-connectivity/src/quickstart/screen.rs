@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use ditto_kafka::StoredRecord;
 
-use crate::report::{Report, Totals};
+use crate::report::Report;
+use crate::totals::Totals;
 
 /// Plain text where it is no terminal.
 pub(super) struct Screen {

@@ -4,7 +4,7 @@ use ditto_connection::ValidationReport;
 use ditto_protocol::{ConnectionId, ErrorCode};
 use serde_json::{Value, json};
 
-use crate::run::chain;
+use crate::error::{Failure, chain};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a change was not made, or what became of it. `Display` is the message of the error object.
@@ -61,16 +61,6 @@ pub enum RegistryError {
     /// The service is ending. Nothing has changed.
     #[error("the service is ending")]
     Ending,
-}
-
-/// What keeps a connection from working: no secret is in it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Failure {
-    /// What is wrong, and where.
-    pub reason: String,
-    /// Whether somebody has to correct a setting, here or at the brokers, before it can work.
-    pub is_misconfigured: bool,
 }
 
 impl RegistryError {

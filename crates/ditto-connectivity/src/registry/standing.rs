@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use ditto_connection::{Connection, ConnectionStatus, Source};
 
 use crate::connecting::NOT_CONSUMED;
-use crate::status::{Standing, Word};
+use crate::standing::{Standing, Word};
 
 /// How a connection stands (status-metrics-logs.md §1), from facts.
 #[derive(Debug, Clone, PartialEq, Eq)]

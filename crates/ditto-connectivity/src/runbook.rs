@@ -5,7 +5,7 @@ use std::path::Path;
 use ditto_outbound::{DeliverErrorKind, DropReason, FeedDrop, LaneCounters, PassedOver, Refusal, Settling};
 
 use crate::registry::Recovery;
-use crate::status::Word;
+use crate::standing::Word;
 
 /// The names in the first column of a section's table, each with all of its columns.
 fn entries(runbook: &str, section: &str) -> Vec<String> {
