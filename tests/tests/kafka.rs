@@ -5,10 +5,13 @@
 mod kafka {
     mod addresses;
     mod bad_input;
+    mod canaries;
     mod closing;
     mod corpus;
     mod dead_letters;
+    mod framing;
     mod group_protocol;
+    mod hostile;
     mod lanes;
     mod lost;
     mod management;
