@@ -388,7 +388,7 @@ proptest! {
 /// 1 MiB of mistakes takes bounded memory and time, and the first of the reference's order is known all the same.
 #[test]
 fn any_number_of_mistakes_is_bounded() {
-    let id: ditto_protocol::ConnectionId = "c".parse().unwrap();
+    let id: ConnectionId = "c".parse().unwrap();
     let many = "{},".repeat(100_000);
     let text = format!(
         "{{\"connectionType\":\"kafka\",\"connectionStatus\":\"open\",\"uri\":5,\"specificConfig\":{{}},\"targets\":[{many}{{}}]}}"
