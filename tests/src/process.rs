@@ -178,6 +178,17 @@ fn stat(pid: u32) -> Option<Stat> {
     Some(Stat { state: fields.first()?.chars().next()?, ticks: number(11)? + number(12)? })
 }
 
+/// Whether a process has a handler for SIGUSR1.
+///
+/// # Errors
+/// There is no such process.
+pub fn listens_to_usr1(pid: u32) -> anyhow::Result<bool> {
+    const SIGUSR1: u32 = 10;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).context("no signals")?;
+    Ok(u64::from_str_radix(caught.trim(), 16)? >> (SIGUSR1 - 1) & 1 == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::Stdio;

@@ -254,6 +254,12 @@ impl Service {
         };
         let before: Vec<String> = said(&self.log()?);
         let pid = self.pid().to_string();
+        let start = Instant::now();
+        // One that does not listen yet would be ended.
+        while !process::listens_to_usr1(self.pid())? {
+            ensure!(start.elapsed() < LIMIT, "it does not listen:\n{}", self.log()?);
+            thread::sleep(Duration::from_millis(10));
+        }
         ensure!(Command::new("kill").args(["-USR1", &pid]).status()?.success(), "kill failed");
         let start = Instant::now();
         loop {

@@ -29,6 +29,8 @@ fn rows() -> anyhow::Result<Vec<(String, Connection, Value)>> {
                 && let Ok(connection) =
                     read_definition(Draft::of_file(&row.json["given"]["connection"].to_string()))
                 && connection.not_served().next().is_none()
+                // What answers a source is not published (docs/adr/0031-sources-are-kept-and-targets-run.md).
+                && connection.sources().is_empty()
             {
                 rows.push((row.id, connection, row.json));
             }
