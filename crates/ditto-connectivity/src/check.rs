@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::exit;
 use crate::mappers::read_definition;
-use crate::process::fail;
-use crate::process::print;
+use crate::process::{fail, print};
 
 /// A definition that was looked at.
 struct Checked {

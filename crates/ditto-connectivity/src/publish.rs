@@ -4,7 +4,6 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::config::ProducerConfig;
 use bytestring::ByteString;
 use ditto_connection::{Connection, UriScheme};
 use ditto_kafka::{
@@ -17,6 +16,7 @@ use ditto_outbound::{
 };
 use tower::Service;
 
+use crate::config::ProducerConfig;
 use crate::outlet::Outlet;
 
 /// Publishes the records of one connection through a pooled producer, and those that must be alone in their batch through

@@ -1,13 +1,12 @@
 //! What happens to every request before it is routed, and to every answer.
 
-use std::future::poll_fn;
+use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -17,6 +16,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use ditto_protocol::ErrorCode;
+use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
 use tracing::warn;
@@ -155,30 +155,16 @@ impl Front {
             return Err(too_large());
         }
         let (head, body) = request.into_parts();
-        let Ok(read) = tokio::time::timeout(self.body_time, whole(body)).await else {
+        let Ok(read) = tokio::time::timeout(self.body_time, to_bytes(body, MAX_BODY)).await else {
             let message = "The body of the request did not come in time.";
             return Err(Problem::new(ErrorCode::COMMAND_TIMEOUT, message, "Send it at once.").into_response());
         };
         match read {
-            Ok(Some(bytes)) => Ok(Request::from_parts(head, Body::from(bytes))),
-            Ok(None) => Err(too_large()),
+            Ok(bytes) => Ok(Request::from_parts(head, Body::from(bytes))),
+            Err(error) if error.source().is_some_and(|it| it.is::<LengthLimitError>()) => Err(too_large()),
             Err(_) => Err(reply::text(StatusCode::BAD_REQUEST, "The body of the request is broken.")),
         }
     }
-}
-
-/// A body to its end, or none if that is too far.
-async fn whole(mut body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        // What is no data is a trailer.
-        let Ok(data) = frame?.into_data() else { continue };
-        if bytes.len() + data.len() > MAX_BODY {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(Some(bytes))
 }
 
 fn audience(method: &Method, path: &str) -> Audience {

@@ -16,9 +16,7 @@ use tracing::warn;
 
 use super::{CLOSING, DataPlane, Originals, Served, lanes, locked, tell_of_end, tell_of_start};
 use crate::config::{FeedConfig, KafkaFeedConfig};
-use crate::error::AppError;
-use crate::error::Failure;
-use crate::error::chain;
+use crate::error::{AppError, Failure, chain};
 use crate::feed::{KafkaFeed, NdjsonFeed};
 use crate::grace::Grace;
 use crate::publish::KafkaLeaf;

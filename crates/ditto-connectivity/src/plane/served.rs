@@ -11,8 +11,7 @@ use ditto_outbound::CompiledConnection;
 use ditto_protocol::TargetTopic;
 
 use super::locked;
-use crate::error::AppError;
-use crate::error::Failure;
+use crate::error::{AppError, Failure};
 use crate::publish::KafkaLeaf;
 
 /// A connection that a lane serves, compiled.
